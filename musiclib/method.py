@@ -1,0 +1,48 @@
+"""What the training loop knows of a method: two views in, one loss out, and hooks for whatever outlives a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Output:
+    """What one step of a method returns.
+
+    loss: scalar of the global batch, differentiable. terms: its named parts as detached scalars, for the log.
+    z1, z2: detached embeddings of the two views (N, D), for the monitors; the projector's output before any normalisation.
+    """
+
+    loss: Tensor
+    terms: dict[str, Tensor]
+    z1: Tensor
+    z2: Tensor
+
+
+class Method(nn.Module):
+    """One way of learning from two views of a batch.
+
+    Everything that outlives a step (momentum copies, prototypes, queues, memories, counters) is a parameter or a buffer of the
+    module, so that `state_dict()` is all that an exact resume needs. `encoder` is what the evaluation keeps;
+    the rest is thrown away after pre-training.
+    """
+
+    encoder: nn.Module
+
+    def __init__(self, encoder: nn.Module, options, *, samples: int, steps: int):
+        """encoder: maps (N, C, H, W) to (N, encoder.features). options: the method's own frozen dataclass.
+        samples: size of the training set. steps: optimisation steps of the whole run (for momentum schedules)."""
+        super().__init__()
+        self.encoder, self.options, self.samples, self.steps = encoder, options, samples, steps
+
+    def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
+        """Views (N, C, H, W) of the samples at positions `index` (N,) of the training set -> their loss."""
+        raise TypeError(f"{type(self).__name__} does not define forward")
+
+    def after_step(self, step: int) -> None:
+        """Called after every optimiser step, `step` counting from 1: momentum updates, queues."""
+
+    def before_epoch(self, epoch: int) -> None:
+        """Called before every epoch, counting from 0: clustering of a memory, say."""
