@@ -70,7 +70,8 @@ def gather_batch(x: Tensor) -> Tensor:
 
 
 def mean_over_processes(x: Tensor) -> Tensor:
-    """Mean of a tensor over processes, differentiable; with equal shares it turns local batch means into global ones."""
+    """Mean of a tensor over processes, differentiable; with equal shares it turns local batch means into global
+    ones."""
     return _Sum.apply(x) / world_size() if world_size() > 1 else x
 
 

@@ -12,7 +12,8 @@ class Output:
     """What one step of a method returns.
 
     loss: scalar of the global batch, differentiable. terms: its named parts as detached scalars, for the log.
-    z1, z2: detached embeddings of the two views (N, D), for the monitors; the projector's output before any normalisation.
+    z1, z2: detached embeddings of the two views (N, D), for the monitors; the projector's output before any
+    normalisation.
     """
 
     loss: Tensor
@@ -24,9 +25,9 @@ class Output:
 class Method(nn.Module):
     """One way of learning from two views of a batch.
 
-    Everything that outlives a step (momentum copies, prototypes, queues, memories, counters) is a parameter or a buffer of the
-    module, so that `state_dict()` is all that an exact resume needs. `encoder` is what the evaluation keeps;
-    the rest is thrown away after pre-training.
+    Everything that outlives a step (momentum copies, prototypes, queues, memories, counters) is a parameter or a
+    buffer of the module, so that `state_dict()` is all that an exact resume needs. `encoder` is what the evaluation
+    keeps; the rest is thrown away after pre-training.
     """
 
     encoder: nn.Module
