@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 _ADVICE = (
-    "A softmax of NaN or infinite logits has no value. Usual causes: a learning rate that is too high, float16
-    overflow, " "or NaN in the images; look at the last finite step, and at the gradient norm before it"
+    "A softmax of NaN or infinite logits has no value. Usual causes: a learning rate that is too high, "
+    "float16 overflow, or NaN in the images; look at the last finite step, and at the gradient norm before it"
 )
 
 
@@ -25,9 +25,10 @@ def require_finite(**tensors: Tensor) -> None:
 class FiniteWatch:
     """The same refusal, at once on the CPU and at the next look on an accelerator.
 
-    `look(z1=..., z2=...)` on an accelerator queues one flag for copying to pinned memory and reads the flag of an *earlier* call,
-    if it has arrived: no synchronisation, and a NaN is reported at most a few steps late. Under `torch.compile` it
-    does nothing, since a data-dependent error would split the graph; the training loop's own watch covers that case.
+    `look(z1=..., z2=...)` on an accelerator queues one flag for copying to pinned memory and reads the flag of an
+    *earlier* call, if it has arrived: no synchronisation, and a NaN is reported at most a few steps late. Under
+    `torch.compile` it does nothing, since a data-dependent error would split the graph; the training loop's own watch
+    covers that case.
     """
 
     def __init__(self) -> None:

@@ -1,11 +1,13 @@
 """The MUSIC objective: three entropy terms of the joint distribution of two views, written as the equations read.
 
-    diagonal     = (1/S)        sum_s        sum_i   P[s,s,i,i] log P[s,s,i,i]         same segment: agree, and use
-    all units off_diagonal = (1/(S(S-1))) sum_{s != t} sum_ij  P[s,t,i,j] log P[s,t,i,j]         different segments:
-    be independent invariance   = -(1/(N S))   sum_n sum_s  log <q1[n,s,:], q2[n,s,:]>                each sample:
-    both views say the same
+    diagonal     = (1/S)        sum_s        sum_i   P[s,s,i,i] log P[s,s,i,i]
+    off_diagonal = (1/(S(S-1))) sum_{s != t} sum_ij  P[s,t,i,j] log P[s,t,i,j]
+    invariance   = -(1/(N S))   sum_n sum_s  log <q1[n,s,:], q2[n,s,:]>
 
-    L = a * diagonal + b * off_diagonal + c * invariance        natural logarithm, 0 log 0 = 0, in nats, minimised
+    L = a * diagonal + b * off_diagonal + c * invariance
+
+Natural logarithm, 0 log 0 = 0, in nats, minimised. In words: within a segment, agree across the views and use all
+units; between segments, be independent; for each sample, say the same in both views.
 
 What this rests on: the paper's excerpt states the coding, the joint distribution and that the loss is made of
 entropies of it, and prints no equation. The three terms and unit weights are those of the authors' follow-up, IMSVD

@@ -1,5 +1,4 @@
-"""The off-diagonal term tile by tile: the same value and gradient as the dense form, without ever holding the D x D
-joint.
+"""The off-diagonal term tile by tile: value and gradient of the dense form, without ever holding the D x D joint.
 
 Each cell enters the loss on its own, through p log p, so a tile of the joint can be built, turned into its share of
 the value and of the gradient, and forgotten: no running normaliser is needed. With G[s,t,i,j] = log P[s,t,i,j] + 1,
@@ -24,8 +23,8 @@ DEFAULT_TILE = 1024
 
 
 def _spans(segments: int, units: int, tile: int) -> list[tuple[int, int]]:
-    """Cut S segments into runs of whole segments, at most `tile` units each (one segment at least): [(first, last),
-    ...)."""
+    """Cut S segments into runs [first, last) of whole segments, of at most `tile` units each but one segment at
+    least."""
     step = max(1, tile // units)
     return [(a, min(a + step, segments)) for a in range(0, segments, step)]
 
