@@ -1,0 +1,138 @@
+"""The one shape in which every set of images arrives: uint8 pixels, int64 labels, names, a checksum."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Decoded images in memory, with labels and, where they are known, the factors that made them.
+
+    images          (N, C, H, W) uint8, values 0..255
+    labels          (N,) int64 in 0..len(classes)-1
+    classes         the name of every label
+    factors         for rendered sets: factor name -> (N,) int64 value indices; empty otherwise
+    factor_values   factor name -> the names of its values
+    checksum        sha256 over shape, images and labels; made here when not given. Two sets with one checksum hold the
+                    same pixels and labels in the same order.
+    """
+
+    name: str
+    split: str
+    images: UInt8[Tensor, "n c h w"]
+    labels: Int64[Tensor, "n"]
+    classes: tuple[str, ...]
+    factors: Mapping[str, Int64[Tensor, "n"]] = field(default_factory=dict)
+    factor_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    checksum: str = ""
+
+    def __post_init__(self) -> None:
+        n = len(self.images)
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+            raise ValueError(
+                f"images must be uint8 (N, C, H, W), got {self.images.dtype} of shape {tuple(self.images.shape)}"
+            )
+        if self.labels.dtype != torch.int64 or self.labels.shape != (n,):
+            raise ValueError(
+                f"labels must be int64 of shape ({n},), got {self.labels.dtype} of shape {tuple(self.labels.shape)}"
+            )
+        if n and not (0 <= int(self.labels.min()) and int(self.labels.max()) < len(self.classes)):
+            raise ValueError(
+                f"labels must lie in 0..{len(self.classes) - 1} ({len(self.classes)} classes), "
+                f"got {int(self.labels.min())}..{int(self.labels.max())}"
+            )
+        for factor, values in self.factors.items():
+            if values.shape != (n,) or factor not in self.factor_values:
+                raise ValueError(f"factor {factor!r} needs {n} values and an entry in factor_values")
+        if not self.checksum:
+            object.__setattr__(self, "checksum", content_checksum(self.images, self.labels))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def channels(self) -> int:
+        return self.images.shape[1]
+
+    @property
+    def size(self) -> int:
+        """Height in pixels (every set here is square)."""
+        return self.images.shape[2]
+
+    def subset(self, indices: Tensor | np.ndarray | Sequence[int], *, split: str | None = None) -> ImageSet:
+        """The images at `indices` (positions, in the order given), with their labels and factors; a copy."""
+        positions = torch.as_tensor(indices, dtype=torch.int64)
+        if positions.ndim != 1:
+            raise ValueError(f"indices must be one list of positions, got shape {tuple(positions.shape)}")
+        if len(positions) and not (0 <= int(positions.min()) and int(positions.max()) < len(self)):
+            raise IndexError(
+                f"indices must lie in 0..{len(self) - 1}, got {int(positions.min())}..{int(positions.max())}"
+            )
+        return ImageSet(
+            name=self.name,
+            split=split or self.split,
+            images=self.images[positions],
+            labels=self.labels[positions],
+            classes=self.classes,
+            factors={name: values[positions] for name, values in self.factors.items()},
+            factor_values=self.factor_values,
+        )
+
+
+def content_checksum(images: UInt8[Tensor, "n c h w"], labels: Int64[Tensor, "n"]) -> str:
+    """sha256 (64 hex digits) over the shape, the pixels and the labels; the same on little- and big-endian machines."""
+    digest = hashlib.sha256(",".join(map(str, images.shape)).encode())
+    digest.update(np.ascontiguousarray(images.cpu().numpy()))
+    digest.update(np.ascontiguousarray(labels.cpu().numpy().astype("<i8")))
+    return digest.hexdigest()
+
+
+def random_words(count: int, seed: int, *stream: int) -> np.ndarray:
+    """`count` uint64 words of numpy's PCG64, seeded by `seed` and the numbers that name the stream.
+
+    Raw words, because numpy promises that those never change, which it does not promise of the Generator's
+    distributions. A longer call begins with the words of a shorter one.
+    """
+    if seed < 0:
+        raise ValueError(f"seed must be a non-negative integer, got {seed}")
+    return np.random.PCG64(np.random.SeedSequence(seed, spawn_key=stream)).random_raw(count)
+
+
+def stratified_indices(labels: Int64[Tensor, "n"], fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Positions (kept, held) with `fraction` of every class in `held`; both sorted, disjoint, together everything.
+
+    Class counts are rounded to the nearest whole number, halves up; a class with two or more members has at least one
+    on each side, a class with one member stays in `kept`.
+    """
+    if not 0.0 < fraction < 1.0:
+        raise ValueError(f"fraction must lie strictly between 0 and 1, got {fraction}")
+    target = labels.cpu().numpy()
+    order = np.argsort(random_words(len(target), seed), kind="stable")
+    held = np.zeros(len(target), dtype=bool)
+    for label in np.unique(target):
+        members = order[target[order] == label]
+        count = int(np.floor(fraction * len(members) + 0.5))
+        if len(members) >= 2:
+            count = min(max(count, 1), len(members) - 1)
+        else:
+            count = 0
+        held[members[:count]] = True
+    return torch.from_numpy(np.flatnonzero(~held)), torch.from_numpy(np.flatnonzero(held))
+
+
+def validation_split(imageset: ImageSet, fraction: float = 0.1, seed: int = 0) -> tuple[ImageSet, ImageSet]:
+    """Cut a validation set off a training set: (train, validation), stratified by label, the same for the same seed.
+
+    `fraction` is the share of every class that goes to validation. Choose hyper-parameters on the second set and leave
+    the test set for the end.
+    """
+    kept, held = stratified_indices(imageset.labels, fraction, seed)
+    return imageset.subset(kept), imageset.subset(held, split="validation")
