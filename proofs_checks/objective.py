@@ -1,0 +1,107 @@
+"""What a check may ask of an implementation of MUSIC: the thing under test.
+
+`Objective` answers with the library. `Assembled` answers with the same equations put together from small parts, so that
+a wrong loss (see `mutants`) can replace exactly one of them; that `Assembled` itself passes every check is asserted in
+`test_controls.py`, so a mutant that fails does so because of the part it replaced.
+
+Letters: N samples, S segments, K units a segment, D = S * K; z logits (N, D); q codes (N, S, K); P joint (S, S, K, K);
+all logarithms natural.
+"""
+
+import torch
+from torch import Tensor
+
+import musiclib
+from musiclib.objective import phi
+
+
+class Objective:
+    """MUSIC as `musiclib` computes it. Codes may lie anywhere on the closed simplex; 0 log 0 = 0."""
+
+    name = "MUSIC"
+
+    def codes(self, z: Tensor, segments: int, temperature: float = 1.0) -> Tensor:
+        """Codes (N, S, K) of logits (N, D): a softmax in every segment."""
+        return musiclib.segment_softmax(z, segments=segments, temperature=temperature)
+
+    def joint(self, q1: Tensor, q2: Tensor) -> Tensor:
+        """P[s, t, i, j] = (1/N) sum_n q1[n, s, i] q2[n, t, j]."""
+        return musiclib.joint_distribution(q1, q2)
+
+    def phi(self, p: Tensor) -> Tensor:
+        """p log p of every element, as the loss uses it."""
+        return phi(p)
+
+    def code_terms(self, q1: Tensor, q2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(diagonal, off_diagonal, invariance) of codes; invariance is +inf where two views of a sample never agree."""
+        terms = musiclib.code_terms(q1, q2)
+        return terms.diagonal, terms.off_diagonal, terms.invariance
+
+    def code_loss(self, q1: Tensor, q2: Tensor, lam: float = 0.0) -> Tensor:
+        """L = diagonal + off_diagonal + lam * invariance; the last is left out at lam = 0, where it may be infinite."""
+        diagonal, off_diagonal, invariance = self.code_terms(q1, q2)
+        return diagonal + off_diagonal + lam * invariance if lam else diagonal + off_diagonal
+
+    def logit_loss(self, z1: Tensor, z2: Tensor, segments: int, temperature: float = 1.0, lam: float = 1.0) -> Tensor:
+        """The same loss of logits (N, D), differentiable in both views."""
+        return musiclib.MusicLoss(segments=segments, invariance_weight=lam, temperature=temperature)(z1, z2)
+
+
+MUSIC = Objective()
+
+
+class Assembled(Objective):
+    """The equations again, in parts that a wrong loss can replace one at a time."""
+
+    name = "assembled"
+
+    # codes ----------------------------------------------------------------------------------------
+    def log_codes(self, z: Tensor, segments: int, temperature: float) -> Tensor:
+        return torch.log_softmax(z.reshape(len(z), segments, -1) / temperature, dim=-1)
+
+    def codes(self, z: Tensor, segments: int, temperature: float = 1.0) -> Tensor:
+        return self.log_codes(z, segments, temperature).exp()
+
+    # joint ----------------------------------------------------------------------------------------
+    def joint(self, q1: Tensor, q2: Tensor) -> Tensor:
+        return torch.einsum("nsi,ntj->stij", q1, q2) / len(q1)
+
+    def phi(self, p: Tensor) -> Tensor:
+        return p * p.clamp_min(torch.finfo(p.dtype).tiny).log()
+
+    # terms ----------------------------------------------------------------------------------------
+    def diagonal(self, joint: Tensor) -> Tensor:
+        return self.phi(torch.einsum("ssii->si", joint)).sum() / len(joint)
+
+    def off_diagonal(self, joint: Tensor) -> Tensor:
+        segments = len(joint)
+        if segments == 1:
+            return joint.sum() * 0
+        return self.phi(joint[self.off_blocks(segments)]).sum() / (segments * (segments - 1))
+
+    def off_blocks(self, segments: int) -> Tensor:
+        return ~torch.eye(segments, dtype=torch.bool)
+
+    def mean_surprise(self, log_agreement: Tensor) -> Tensor:
+        """The invariance term from log <q1, q2>, (N, S)."""
+        return -log_agreement.mean()
+
+    def invariance(self, q1: Tensor, q2: Tensor) -> Tensor:
+        return self.mean_surprise((q1 * q2).sum(-1).log())
+
+    def logit_invariance(self, z1: Tensor, z2: Tensor, segments: int, temperature: float) -> Tensor:
+        log_q1, log_q2 = self.log_codes(z1, segments, temperature), self.log_codes(z2, segments, temperature)
+        return self.mean_surprise(torch.logsumexp(log_q1 + log_q2, dim=-1))
+
+    # the whole ------------------------------------------------------------------------------------
+    def code_terms(self, q1: Tensor, q2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        joint = self.joint(q1, q2)
+        return self.diagonal(joint), self.off_diagonal(joint), self.invariance(q1, q2)
+
+    def entropy_terms(self, q1: Tensor, q2: Tensor) -> Tensor:
+        diagonal, off_diagonal, _ = self.code_terms(q1, q2)
+        return diagonal + off_diagonal
+
+    def logit_loss(self, z1: Tensor, z2: Tensor, segments: int, temperature: float = 1.0, lam: float = 1.0) -> Tensor:
+        loss = self.entropy_terms(self.codes(z1, segments, temperature), self.codes(z2, segments, temperature))
+        return loss + lam * self.logit_invariance(z1, z2, segments, temperature) if lam else loss

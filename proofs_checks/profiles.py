@@ -1,0 +1,26 @@
+"""How much is tried: the two profiles.
+
+quick     what `pytest proofs_checks` runs: few examples, the same ones on every machine
+thorough  at least 10,000 examples a property (fewer only where the property has fewer cases), from a seed
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """examples: tried per check; controls: tried per check and wrong loss, at most, before it counts as a survivor."""
+
+    name: str
+    examples: int
+    controls: int
+
+
+QUICK = Profile("quick", examples=25, controls=40)
+THOROUGH = Profile("thorough", examples=10_000, controls=40)
+PROFILES = {profile.name: profile for profile in (QUICK, THOROUGH)}
+
+
+def quick_examples(cost: float) -> int:
+    """Examples of the quick profile for a check of the given cost (1 is about two milliseconds an example)."""
+    return max(3, round(QUICK.examples / cost))

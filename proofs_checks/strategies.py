@@ -1,0 +1,223 @@
+"""Premises as strategies: codes and logits of all shapes.
+
+Hypothesis draws the structure (sizes, kinds, how the views relate, temperature, weights) and one integer seed; the bulk
+comes from a local `torch.Generator` with that seed. So an example replays exactly, and no global generator is touched.
+
+Kinds of logits: `soft` (normal), `peaked`, `hard` (softmax exactly one-hot), `huge` (up to 1e4), `tied` (few distinct
+values), `constant` (no sample dependence), `uniform` (zeros), `dead` (some units never used), `mixed` (another
+temperature for every code). Views: `same`, `near` (a small disturbance), `independent`, `rolled` (paired with another
+sample), `flipped` (a few samples differ).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+Draw = Callable[[st.SearchStrategy], object]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Two views' codes (N, S, K), float64, rows on the closed simplex."""
+
+    q1: Tensor
+    q2: Tensor
+    label: str = ""
+
+    @property
+    def n(self) -> int:
+        return self.q1.shape[0]
+
+    @property
+    def s(self) -> int:
+        return self.q1.shape[1]
+
+    @property
+    def k(self) -> int:
+        return self.q1.shape[2]
+
+    def __repr__(self) -> str:
+        return f"Codes(N={self.n}, S={self.s}, K={self.k}, {self.label})"
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Two views' logits (N, D), float64, with the number of segments and the temperature that belong to them."""
+
+    z1: Tensor
+    z2: Tensor
+    s: int
+    t: float = 1.0
+    label: str = ""
+
+    @property
+    def n(self) -> int:
+        return self.z1.shape[0]
+
+    @property
+    def k(self) -> int:
+        return self.z1.shape[1] // self.s
+
+    @property
+    def magnitude(self) -> float:
+        """The largest |z / t|."""
+        return float(torch.maximum(self.z1.abs().max(), self.z2.abs().max())) / self.t
+
+    def __repr__(self) -> str:
+        return f"Logits(N={self.n}, S={self.s}, K={self.k}, t={self.t}, {self.label})"
+
+
+def generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+seeds = st.integers(0, 2**48 - 1)
+weights = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0.0, 3.0, allow_subnormal=False, width=32))
+"""Weights lambda of the invariance term; the two forms in use come often."""
+
+
+# bulk ---------------------------------------------------------------------------------------------
+
+
+def _one_hot(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+    units = torch.randint(shape[-1], shape[:-1], generator=generator)
+    return torch.nn.functional.one_hot(units, shape[-1]).double()
+
+
+def _normal(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def _mixed(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+    scales = torch.tensor([0.0, 0.1, 1.0, 5.0, 30.0, 1000.0], dtype=torch.float64)
+    chosen = scales[torch.randint(len(scales), shape[:-1], generator=generator)]
+    return chosen.unsqueeze(-1) * _normal(generator, shape)
+
+
+def _dead(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+    alive = torch.rand(shape[1:], generator=generator, dtype=torch.float64) < 0.6
+    alive[..., 0] = True
+    return torch.where(alive, 2 * _normal(generator, shape), torch.tensor(-2000.0, dtype=torch.float64))
+
+
+KINDS: dict[str, Callable[[torch.Generator, tuple[int, ...]], Tensor]] = {
+    "soft": _normal,
+    "peaked": lambda g, shape: 6 * _normal(g, shape),
+    "hard": lambda g, shape: 2000 * _one_hot(g, shape),
+    "huge": lambda g, shape: 3000 * _normal(g, shape).clamp(-3, 3),
+    "tied": lambda g, shape: torch.randint(3, shape, generator=g).double(),
+    "constant": lambda g, shape: 3 * _normal(g, (1, *shape[1:])).expand(shape),
+    "uniform": lambda g, shape: torch.zeros(shape, dtype=torch.float64),
+    "dead": _dead,
+    "mixed": _mixed,
+}
+SOFT = ("soft", "peaked", "tied", "constant", "uniform")
+"""Kinds whose codes are positive everywhere and whose logits are moderate."""
+VIEWS = ("same", "near", "independent", "rolled", "flipped")
+
+
+def logits_of(kind: str, view: str, shape: tuple[int, int, int], seed: int) -> tuple[Tensor, Tensor]:
+    """Two views' logits (N, S, K) of one kind."""
+    g = generator(seed)
+    z1 = KINDS[kind](g, shape).contiguous()
+    if view == "same":
+        return z1, z1.clone()
+    if view == "near":
+        return z1, z1 + 0.3 * _normal(g, shape)
+    if view == "rolled":
+        return z1, z1.roll(1, 0)
+    other = KINDS[kind](g, shape).contiguous()
+    if view == "flipped":
+        return z1, torch.where(torch.rand((shape[0], 1, 1), generator=g) < 0.3, other, z1)
+    return z1, other
+
+
+# strategies ---------------------------------------------------------------------------------------
+
+
+@st.composite
+def codes(
+    draw: Draw,
+    *,
+    k: tuple[int, int] = (2, 6),
+    s: tuple[int, int] = (2, 4),
+    n: tuple[int, int] = (1, 12),
+    kinds: tuple[str, ...] = tuple(KINDS),
+    views: tuple[str, ...] = VIEWS,
+) -> Codes:
+    """Codes of N samples, S segments, K units (inclusive ranges), of any kind, the views related in any way."""
+    kind, view = draw(st.sampled_from(kinds)), draw(st.sampled_from(views))
+    shape = (draw(st.integers(*n)), draw(st.integers(*s)), draw(st.integers(*k)))
+    seed = draw(seeds)
+    z1, z2 = logits_of(kind, view, shape, seed)
+    return Codes(torch.softmax(z1, -1), torch.softmax(z2, -1), f"{kind}, {view}, seed {seed}")
+
+
+def hard_codes(**sizes: tuple[int, int]) -> st.SearchStrategy[Codes]:
+    """One-hot codes, not necessarily balanced, not necessarily invariant."""
+    return codes(kinds=("hard",), **sizes)
+
+
+@st.composite
+def logits(
+    draw: Draw,
+    *,
+    k: tuple[int, int] = (2, 6),
+    s: tuple[int, int] = (2, 4),
+    n: tuple[int, int] = (1, 12),
+    kinds: tuple[str, ...] = tuple(KINDS),
+    views: tuple[str, ...] = VIEWS,
+    temperatures: tuple[float, ...] = (1.0, 0.5, 2.0, 0.1),
+) -> Logits:
+    """Logits (N, D) of any kind with a temperature."""
+    kind, view = draw(st.sampled_from(kinds)), draw(st.sampled_from(views))
+    shape = (draw(st.integers(*n)), draw(st.integers(*s)), draw(st.integers(*k)))
+    t, seed = draw(st.sampled_from(temperatures)), draw(seeds)
+    z1, z2 = logits_of(kind, view, shape, seed)
+    return Logits(z1.reshape(shape[0], -1), z2.reshape(shape[0], -1), shape[1], t, f"{kind}, {view}, seed {seed}")
+
+
+# arrays that need no table ------------------------------------------------------------------------
+
+PRIMES = (2, 3, 5, 7)
+
+
+def lines(k: int, segments: int, slopes: int | None = None) -> Tensor:
+    """Units (N, S) of the array of lines over the integers modulo a prime K: segment x of sample (a, b) holds a + b x
+    mod K.
+
+    All K^2 pairs (a, b) with S <= K give every pair of units of two segments exactly once: an orthogonal array. With
+    `slopes` = m only b < m are kept: N = m K samples, every segment balanced, no two samples agree in two segments.
+    """
+    if k not in PRIMES or not 1 <= segments <= k:
+        raise ValueError(f"lines need a prime K and 1 <= S <= K, got K={k}, S={segments}")
+    a = torch.arange(k).repeat(k if slopes is None else slopes)
+    b = torch.arange(k if slopes is None else slopes).repeat_interleave(k)
+    return (a[:, None] + b[:, None] * torch.arange(segments)) % k
+
+
+def one_hot(units: Tensor, k: int) -> Tensor:
+    """Hard codes (N, S, K), float64, of units (N, S)."""
+    return torch.nn.functional.one_hot(units, k).double()
+
+
+def soften(q: Tensor, amount: float) -> Tensor:
+    """(1 - amount) q + amount / K."""
+    return (1 - amount) * q + amount / q.shape[-1]
+
+
+@st.composite
+def orthogonal(draw: Draw, *, k: tuple[int, ...] = PRIMES, s: tuple[int, int] = (2, 4)) -> Codes:
+    """Hard, invariant codes on an orthogonal array of lines, samples and units of every segment shuffled."""
+    units_per_segment = draw(st.sampled_from(k))
+    segments = draw(st.integers(s[0], min(s[1], units_per_segment)))
+    seed = draw(seeds)
+    g = generator(seed)
+    array = lines(units_per_segment, segments)[torch.randperm(units_per_segment**2, generator=g)]
+    for column in range(segments):
+        array[:, column] = torch.randperm(units_per_segment, generator=g)[array[:, column]]
+    q = one_hot(array, units_per_segment)
+    return Codes(q, q.clone(), f"lines, seed {seed}")
