@@ -112,7 +112,7 @@ class _GlobalStatistics:
         if world_size() == 1 or not self.training:
             return super().forward(x)
         self._check_input_dim(x)
-        wide = x.float()
+        wide = x if x.dtype == torch.float64 else x.float()
         axes = [d for d in range(x.dim()) if d != 1]
         count = wide.numel() // wide.shape[1] * world_size()
         # Two rounds, mean before squares, so that the variance does not suffer from cancellation.

@@ -61,7 +61,7 @@ def _diagonal(q1: Tensor, q2: Tensor) -> Tensor:
 def _off_diagonal(q1: Tensor, q2: Tensor, tile: int | None) -> Tensor:
     _, s, k = q1.shape
     if s == 1:
-        return q1.sum() * 0  # no pair of different segments: zero, with a zero gradient
+        return (q1.sum() + q2.sum()) * 0  # no pair of different segments: zero, with a zero gradient
     if tile is not None or (s * k) ** 2 > DENSE_CELLS:
         return streamed_off_diagonal(q1, q2, tile)
     block = phi(joint_distribution(q1, q2)).sum(dim=(2, 3))  # (S, S): minus the entropy of every block
@@ -102,8 +102,7 @@ def music_terms(
     tile: int | None = None,
     check_finite: bool = True,
 ) -> Terms:
-    """The three terms of logits, with the invariance in the log domain: -log <q1, q2> = -logsumexp_i(log q1_i + log
-    q2_i).
+    """The three terms of logits; the invariance is computed in the log domain, -logsumexp_i(log q1_i + log q2_i).
 
     z1, z2: logits (N, D) of two views of the same N samples, D = S * K. Values and gradients are finite for logits
     up to 1e4 in float32. Float32 at least, whatever autocast says; all batch means are those of the global batch.
@@ -126,10 +125,10 @@ class MusicLoss(nn.Module):
     """The MUSIC loss of two batches of logits: `MusicLoss(segments=S)(z1, z2)` is a scalar to minimise.
 
     segments: S; K = D / S follows from the input. diagonal_weight, off_diagonal_weight, invariance_weight: a, b, c
-    >= 0 above; a term of weight zero is not computed. temperature: of the softmax. tile: None lets the size decide
-    between the dense and the streaming form of the off-diagonal term, an integer streams with tiles of that many
-    units a side; value and gradient are the same. No parameters, no state that outlives a step (an accelerator's
-    deferred NaN flag apart), no difference between the two views.
+    >= 0 above; a term of weight zero is left out, gradient and all. temperature: of the softmax. tile: None lets
+    the size decide between the dense and the streaming form of the off-diagonal term, an integer streams with tiles
+    of that many units a side; value and gradient are the same. No parameters, no state that outlives a step (an
+    accelerator's deferred NaN flag apart), no difference between the two views.
     """
 
     def __init__(

@@ -1,0 +1,99 @@
+"""The streaming form: the same numbers without the joint."""
+
+import pytest
+import torch
+
+from musiclib import joint_distribution, music_terms, segment_softmax
+from musiclib.objective import phi
+from musiclib.streaming import _spans, streamed_off_diagonal
+
+
+def dense(q1, q2):
+    """By indexing every off-diagonal block of the joint, one after the other."""
+    P = joint_distribution(q1, q2)
+    s = len(P)
+    return sum(phi(P[a, b]).sum() for a in range(s) for b in range(s) if a != b) / (s * (s - 1))
+
+
+@pytest.mark.parametrize("tile", [1, 3, 5, 8, 100, None])
+@pytest.mark.parametrize(("n", "s", "k"), [(5, 4, 3), (1, 2, 2), (9, 7, 2), (4, 2, 5)])
+def test_value_and_both_gradients_equal_the_dense_form(generator, n, s, k, tile):
+    q1, q2 = (
+        segment_softmax(2 * torch.randn(n, s * k, generator=generator, dtype=torch.float64), s).requires_grad_()
+        for _ in range(2)
+    )
+    expected, actual = dense(q1, q2), streamed_off_diagonal(q1, q2, tile)
+    torch.testing.assert_close(actual, expected, rtol=1e-14, atol=1e-15)
+    torch.testing.assert_close(
+        torch.autograd.grad(3 * actual, (q1, q2)), torch.autograd.grad(3 * expected, (q1, q2)), rtol=1e-13, atol=1e-15
+    )
+
+
+def test_codes_off_the_simplex_have_the_right_gradient_too(generator):
+    """The '+ 1' in the derivative is not killed by a softmax here: it has to be there."""
+    q1, q2 = (torch.rand(3, 3, 2, generator=generator, dtype=torch.float64).requires_grad_() for _ in range(2))
+    assert torch.autograd.gradcheck(lambda a, b: streamed_off_diagonal(a, b, 2), (q1, q2))
+
+
+def test_empty_cells_have_finite_gradients():
+    q = torch.eye(3).view(3, 1, 3).repeat(1, 2, 1).requires_grad_()
+    value = streamed_off_diagonal(q, q, 2)
+    (gradient,) = torch.autograd.grad(value, q)
+    assert torch.isfinite(gradient).all()
+
+
+def test_no_gradient_wanted_no_gradient_made(generator):
+    q = segment_softmax(torch.randn(4, 6, generator=generator), 3)
+    assert streamed_off_diagonal(q, q).grad_fn is None
+
+
+def test_tiles_cover_all_segments_once_and_hold_whole_segments():
+    for segments, units, tile in [(7, 3, 10), (7, 3, 1), (102, 80, 1024), (2, 2, 4)]:
+        spans = _spans(segments, units, tile)
+        assert [i for a, b in spans for i in range(a, b)] == list(range(segments))
+        assert all((b - a) * units <= max(tile, units) for a, b in spans)
+
+
+def test_the_objective_streams_when_told_to_and_when_the_joint_is_large(generator, monkeypatch):
+    calls = []
+    import musiclib.objective as objective
+
+    monkeypatch.setattr(objective, "streamed_off_diagonal", lambda q1, q2, tile: calls.append(tile) or q1.sum() * 0)
+    z = torch.randn(2, 12, generator=generator)
+    music_terms(z, z, 3)
+    assert calls == []
+    music_terms(z, z, 3, tile=4)
+    assert calls == [4]
+    monkeypatch.setattr(objective, "DENSE_CELLS", 100)
+    music_terms(z, z, 3)
+    assert calls == [4, None]
+
+
+def test_streaming_never_allocates_the_joint(generator):
+    """D = 1200: the joint would be 1.44 million cells; no tensor seen on the way is larger than a tile or the codes."""
+    n, s, k, tile = 4, 60, 20, 100
+    largest = 0
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            nonlocal largest
+            out = func(*args, **(kwargs or {}))
+            largest = max(
+                [
+                    largest,
+                    *(x.numel() for x in (out if isinstance(out, tuple) else (out,)) if isinstance(x, torch.Tensor)),
+                ]
+            )
+            return out
+
+    q = segment_softmax(torch.randn(n, s * k, generator=generator), s).requires_grad_()
+    with Watch():
+        streamed_off_diagonal(q, q, tile).backward()
+    assert largest <= max(tile * tile, n * s * k)
+
+
+@pytest.mark.parametrize(("shape", "tile", "says"), [((2, 1, 3), None, "S=1"), ((2, 2, 3), 0, "tile")])
+def test_bad_input_is_refused_by_name(shape, tile, says):
+    q = torch.full(shape, 1 / 3)
+    with pytest.raises(ValueError, match=says):
+        streamed_off_diagonal(q, q, tile)
