@@ -77,7 +77,7 @@ def mean_over_processes(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def average_gradients(module: nn.Module) -> None:
-    """Replace every `.grad` of `module` by its mean over processes: one all-reduce of one flat float32 buffer.
+    """Replace every `.grad` of `module` by its mean over processes: one all-reduce of one flat buffer.
 
     A parameter without a gradient here (frozen, or unused by this loss) has none on any process and is left alone.
     """
@@ -86,7 +86,8 @@ def average_gradients(module: nn.Module) -> None:
     grads = [p.grad for p in module.parameters() if p.grad is not None]
     if not grads:
         return
-    flat = torch.cat([g.reshape(-1).float() for g in grads])
+    wide = torch.float64 if any(g.dtype == torch.float64 for g in grads) else torch.float32  # also for half gradients
+    flat = torch.cat([g.reshape(-1).to(wide) for g in grads])
     dist.all_reduce(flat)
     flat /= world_size()
     for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
