@@ -1,0 +1,43 @@
+"""Transfer: an encoder that was trained on one set, probed on another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from musiclib.datasets import ImageSet
+from musiclib.evaluate.features import extract, match_channels
+from musiclib.views import ViewConfig
+
+
+def transfer_probe(
+    encoder: nn.Module,
+    train: ImageSet,
+    test: ImageSet,
+    view: ViewConfig,
+    *,
+    channels: int,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    precision: str = "float32",
+) -> dict[str, float | bool]:
+    """Both probes on (train, test) of another set than the encoder's own; metric names as in `evaluate_features` with
+    'transfer_<name of the set>_' in front.
+
+    view: that of the pre-training, because the encoder knows images of that size and normalisation; the new images are
+    resized to it. channels: what the encoder takes (1 or 3); the images are made to match.
+    """
+    from musiclib.evaluate import evaluate_features  # the package's face imports this file
+
+    if train.name != test.name:
+        raise ValueError(f"train is {train.name!r} and test {test.name!r}: both must be of the set that is probed")
+    if len(view.mean) not in (1, channels):
+        view = replace(view, mean=(sum(view.mean) / len(view.mean),), std=(sum(view.std) / len(view.std),))
+    sides = [
+        extract(encoder, match_channels(part.images, channels), view, device=device, precision=precision)
+        for part in (train, test)
+    ]
+    found = evaluate_features(sides[0], train.labels, sides[1], test.labels, seed=seed)
+    return {f"transfer_{train.name}_{name}": value for name, value in found.items()}
