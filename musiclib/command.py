@@ -1,0 +1,136 @@
+"""The command line of `musiclib.pretrain`: arguments to a configuration, errors to exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from musiclib import checkpoint, pretrain, record
+from musiclib.assemble import view_configs
+from musiclib.config import TrainConfig, override, read_yaml
+from musiclib.training import NonFinite, Stopped
+
+EXIT = {"usage": 2, "data": 3, "not finite": 4, "folder": 5, "stopped": 75}
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line; see `--help`."""
+    summary, _, rest = (pretrain.__doc__ or "").partition("\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m musiclib.pretrain", description=summary, epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )  # fmt: skip
+    what = parser.add_argument_group("what is run (together these name the run)")
+    what.add_argument(
+        "--config", metavar="FILE", help="YAML file of fields of TrainConfig; what follows here overrides it"
+    )
+    default = {f.name: f.default for f in dataclasses.fields(TrainConfig)}
+    what.add_argument("--method", help=f"music, a baseline, supervised, random or pixels (default {default['method']})")
+    what.add_argument(
+        "--dataset", help=f"attributes, digits, fashion_mnist, cifar10 or folder:PATH (default {default['dataset']})"
+    )
+    what.add_argument("--encoder", help=f"tiny, compact, resnet18 or resnet50 (default {default['encoder']})")
+    what.add_argument("--epochs", type=int, help=f"passes over the training set (default {default['epochs']})")
+    what.add_argument("--batch", type=int, help=f"samples a step, over all processes (default {default['batch']})")
+    what.add_argument("--seed", type=int, help=f"weights, order and views (default {default['seed']})")
+    what.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
+        help="any other field, value in YAML: --set lr=3e-4 --set options.units=32 --set views.flip=0. Repeatable. "
+        f"Fields: {', '.join(default)}",
+    )  # fmt: skip
+    where = parser.add_argument_group("where and how (not part of the run's name)")
+    where.add_argument(
+        "--out",
+        default="outputs/pretrain",
+        metavar="DIR",
+        help="results go to DIR/runs/RUN and DIR/records.jsonl (default %(default)s)",
+    )
+    where.add_argument(
+        "--data-root", metavar="DIR", help="where data sets are looked for (default $MUSICLIB_DATA, else ./data)"
+    )
+    where.add_argument("--device", help="cpu, cuda, cuda:1 ... (default cuda where there is one)")
+    where.add_argument(
+        "--threads", type=int, help="CPU threads of this process; results repeat bit for bit with the same number"
+    )
+    where.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="longest time between two checkpoints (default %(default)s)",
+    )
+    where.add_argument("--no-evaluate", action="store_true", help="train only")
+    where.add_argument("--no-progress", action="store_true", help="no bar and no lines while training")
+    where.add_argument(
+        "--show-config", action="store_true", help="print the resolved configuration and its name, run nothing"
+    )
+    return parser.parse_args(argv)
+
+
+def config_of(arguments: argparse.Namespace) -> TrainConfig:
+    """The configuration that a command line describes: file, then named arguments, then --set."""
+    values: dict[str, Any] = {}
+    if arguments.config:
+        values = read_yaml(Path(arguments.config).read_text(encoding="utf-8")) or {}
+        if not isinstance(values, dict):
+            raise TypeError(f"{arguments.config}: a configuration is a mapping, this is a {type(values).__name__}")
+    for name in ("method", "dataset", "encoder", "epochs", "batch", "seed"):
+        if getattr(arguments, name) is not None:
+            values[name] = getattr(arguments, name)
+    return TrainConfig.from_dict(override(values, arguments.assignments)).resolved()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command `python -m musiclib.pretrain`; returns its exit code."""
+    arguments = parse(argv)
+    try:
+        config = config_of(arguments)
+        view_configs(config)
+        if arguments.show_config:
+            print(json.dumps({"run": config.hash(), "config": config.to_dict()}, indent=1))
+            return 0
+        if arguments.threads is not None:
+            if arguments.threads < 1:
+                raise ValueError(f"--threads is {arguments.threads}; it has to be at least 1")
+            torch.set_num_threads(arguments.threads)
+    except (OSError, TypeError, ValueError) as error:
+        return _fail(error, "usage")
+    from musiclib.datasets import DatasetMissing
+
+    folder = Path(arguments.out) / "runs" / config.hash()
+    try:
+        done = pretrain.run(
+            config, folder, data_root=arguments.data_root, device=arguments.device, progress=not arguments.no_progress,
+            evaluate=not arguments.no_evaluate, checkpoint_seconds=arguments.checkpoint_seconds,
+        )  # fmt: skip
+    except DatasetMissing as error:
+        return _fail(error, "data")
+    except NonFinite as error:
+        return _fail(error, "not finite")
+    except (
+        pretrain.FolderTaken,
+        record.FolderInUse,
+        checkpoint.CheckpointForeign,
+        checkpoint.CheckpointDamaged,
+    ) as error:
+        return _fail(error, "folder")
+    except Stopped as error:
+        return _fail(error, "stopped")
+    if done:
+        seconds = done["time"]["train_s"]
+        rate = done["time"]["views_per_s"]
+        print(f"{folder}: {config.method} on {config.dataset}, trained {seconds:.0f} s, {rate:.0f} views/s")
+        for name, value in done["metrics"].items():
+            print(f"  {name:<28} {value:.4f}" if isinstance(value, float) else f"  {name:<28} {value}")
+    return 0
+
+
+def _fail(error: Exception, kind: str) -> int:
+    print(f"musiclib.pretrain: {error}", file=sys.stderr)
+    return EXIT[kind]

@@ -1,0 +1,255 @@
+"""What one pre-training run is: a frozen dataclass, readable from YAML, with a hash that names the run.
+
+Two runs with the same hash are meant to give the same numbers on the same machine with the same number of threads, so
+the hash covers everything that can change a number and nothing else: where the data lie, the device, the threads, the
+progress display and the checkpoint interval are arguments of `musiclib.pretrain.run`, not fields here. Method options
+enter the hash with their defaults filled in: a changed default is a different run, and spelling a default out is the
+same run.
+
+A configuration file holds the fields by name:
+
+    method: music
+    dataset: cifar10
+    epochs: 8
+    options: {segments: 32, units: 16}
+    views: {flip: 0.0}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+UNTRAINED = ("random", "pixels")
+"""Reference rows without training: a randomly initialised encoder, and the flattened images themselves."""
+
+OPTIMISER_DEFAULTS = {
+    # peak learning rate per 256 samples, weight decay
+    "adamw": (1.0e-3, 1.0e-4),  # robust without tuning in short runs
+    "sgd": (0.1, 5.0e-4),  # the CIFAR-10 recipe of the method's follow-up code: peak 0.2 at batch 512
+    "lars": (0.6, 1.0e-6),  # its ImageNet recipe: peak 4.8 at batch 2048
+}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One pre-training run. Unknown names, wrong types and impossible values are errors that name the field."""
+
+    method: str = "music"
+    """A name in `musiclib.methods.METHODS`, `supervised` (cross-entropy, a reference row), `random` or `pixels`."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Fields of the method's own options dataclass; what is not named keeps its default."""
+    dataset: str = "cifar10"
+    """A name that `musiclib.datasets.load` knows."""
+    dataset_options: dict[str, Any] = field(default_factory=dict)
+    """Further keyword arguments of `musiclib.datasets.load`."""
+    encoder: str = "compact"
+    """tiny, compact, resnet18 or resnet50 (`musiclib.encoders`). compact: what two CPU cores can train in minutes."""
+    epochs: int = 8
+    """Passes over the training set. 8 passes of the compact encoder over CIFAR-10 take minutes on two cores."""
+    batch: int = 512
+    """Samples a step, over all processes; each gives two views. A last batch that would be shorter is dropped."""
+    optimiser: Literal["adamw", "sgd", "lars"] = "adamw"
+    lr: float | None = None
+    """Peak learning rate *per 256 samples*: the peak is lr * batch / 256. None: the usual value of the optimiser."""
+    weight_decay: float | None = None
+    """Never applied to parameters with one dimension (biases, norms). None: the usual value of the optimiser."""
+    warmup_epochs: float = 1.0
+    """Linear rise from zero. Long enough for batch statistics to settle, short enough for runs of a few epochs."""
+    final_lr: float = 0.001
+    """The cosine ends at this fraction of the peak."""
+    seed: int = 0
+    """Names weights, order and views at once; three or more seeds make a table."""
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    """Autocast of the forward pass; weights, optimiser state and joint distributions stay float32. bfloat16 has the
+    range of float32, so no loss scaling is needed, and it halves the time on processors that multiply it."""
+    compile: bool = False
+    """torch.compile the encoder: pays in runs of many minutes, costs about a minute at the start."""
+    deterministic: bool = False
+    """CUDA only: deterministic cuDNN kernels instead of the fastest ones. On the CPU runs repeat bit for bit anyway."""
+    views: dict[str, Any] = field(default_factory=dict)
+    """Fields of `musiclib.views.ViewConfig` that replace those of the dataset's preset, in both views."""
+    validation: bool = False
+    """Train on the training set minus a stratified tenth and evaluate on that tenth; the test set is not even read.
+    Hyper-parameters are chosen this way."""
+
+    def __post_init__(self) -> None:
+        check_types(self, "TrainConfig")
+        lr, decay = OPTIMISER_DEFAULTS[self.optimiser]
+        object.__setattr__(self, "lr", lr if self.lr is None else self.lr)
+        object.__setattr__(self, "weight_decay", decay if self.weight_decay is None else self.weight_decay)
+        if self.method in UNTRAINED:
+            object.__setattr__(self, "epochs", 0)
+        rules = {
+            "epochs": (self.epochs >= 0, "at least 0"),
+            "batch": (self.batch >= 2, "at least 2, because batch statistics of one sample say nothing"),
+            "lr": (self.lr > 0, "above 0"),
+            "weight_decay": (self.weight_decay >= 0, "at least 0"),
+            "warmup_epochs": (self.warmup_epochs >= 0, "at least 0"),
+            "final_lr": (0 <= self.final_lr <= 1, "between 0 and 1, a fraction of the peak"),
+            "seed": (0 <= self.seed < 2**31, "between 0 and 2**31 - 1"),
+        }
+        for name, (holds, rule) in rules.items():
+            if not holds:
+                raise ValueError(f"TrainConfig.{name} is {getattr(self, name)!r}; it has to be {rule}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
+        """A configuration from plain values; ValueError for an unknown name, TypeError for a wrong type."""
+        return build(cls, values, "TrainConfig")
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> TrainConfig:
+        """Read a YAML file of fields; an empty file is the default configuration."""
+        values = read_yaml(Path(path).read_text(encoding="utf-8"))
+        if values is not None and not isinstance(values, dict):
+            raise TypeError(
+                f"{path}: a configuration is a mapping of names to values, this is a {type(values).__name__}"
+            )
+        return cls.from_dict(values or {})
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON values; `from_dict` gives the same configuration back."""
+        return json.loads(canonical(dataclasses.asdict(self)))
+
+    def resolved(self) -> TrainConfig:
+        """The same run with every default of the method's options written out; errors for options it does not have."""
+        _, options = method_class(self.method)
+        filled = (
+            {} if options is None else dataclasses.asdict(build(options, self.options, f"options of {self.method}"))
+        )
+        if options is None and self.options:
+            raise ValueError(f"method {self.method!r} takes no options; got {sorted(self.options)}")
+        return dataclasses.replace(self, options=json.loads(canonical(filled)))
+
+    def hash(self) -> str:
+        """12 hexadecimal digits of the SHA-256 of the resolved configuration."""
+        return hashlib.sha256(canonical(self.resolved().to_dict()).encode()).hexdigest()[:12]
+
+    def peak_lr(self) -> float:
+        """lr * batch / 256, for every optimiser alike."""
+        return self.lr * self.batch / 256
+
+
+def method_class(name: str) -> tuple[type | None, type | None]:
+    """The method's class and options class; (None, None) for the untrained reference rows."""
+    if name in UNTRAINED:
+        return None, None
+    from musiclib.methods import METHODS
+
+    if name == "supervised" and name not in METHODS:
+        from musiclib.evaluate.reference import Supervised, SupervisedOptions
+
+        return Supervised, SupervisedOptions
+    if name not in METHODS:
+        known = ", ".join([*METHODS, "supervised", *UNTRAINED])
+        raise ValueError(f"method {name!r} is not known; it has to be one of: {known}")
+    return METHODS[name]
+
+
+def canonical(values: Any) -> str:
+    """JSON with sorted keys and no spaces, the same text for the same values; nan and infinity are errors."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+    """A dataclass from a mapping. Lists become tuples and integers floats where the field says so, no more."""
+    names = [f.name for f in dataclasses.fields(cls) if f.init]
+    for key in values:
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise ValueError(f"{where} has no {key!r}{hint}; the names are: {', '.join(names)}")
+    hints = typing.get_type_hints(cls)
+    return cls(**{key: coerce(value, hints[key], f"{where}.{key}") for key, value in values.items()})
+
+
+def check_types(config: Any, where: str) -> None:
+    """Check the fields of a frozen dataclass against its annotations, in place (integers given for floats become
+    floats)."""
+    hints = typing.get_type_hints(type(config))
+    for f in dataclasses.fields(config):
+        object.__setattr__(config, f.name, coerce(getattr(config, f.name), hints[f.name], f"{where}.{f.name}"))
+
+
+def coerce(value: Any, hint: Any, where: str) -> Any:
+    """`value` as the type `hint`, or a TypeError that names the field, the value and the type."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        for option in arguments:
+            try:
+                return coerce(value, option, where)
+            except TypeError:
+                continue
+    elif origin is Literal:
+        if value in arguments and not isinstance(value, bool):
+            return value
+        raise ValueError(f"{where} is {value!r}; it has to be one of: {', '.join(map(str, arguments))}")
+    elif origin is tuple and isinstance(value, (list, tuple)):
+        kinds = arguments[:1] * len(value) if arguments[-1:] == (Ellipsis,) else arguments
+        if len(kinds) == len(value):
+            return tuple(coerce(v, kind, f"{where}[{i}]") for i, (v, kind) in enumerate(zip(value, kinds, strict=True)))
+    elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if math.isfinite(value):
+            return float(value)
+        raise ValueError(f"{where} is {value!r}; it has to be finite")
+    elif hint is int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    elif hint is type(None):
+        if value is None:
+            return None
+    elif isinstance(value, origin or hint):
+        return dict(value) if isinstance(value, dict) else value
+    shown = getattr(hint, "__name__", str(hint)) if origin is None else str(hint).replace("typing.", "")
+    raise TypeError(f"{where} is {value!r} ({type(value).__name__}); it has to be {shown}")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads 1e-3 as text because it lacks a dot; here it is a number, as in every other language."""
+
+
+_Loader.yaml_implicit_resolvers = {key: list(rules) for key, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def read_yaml(text: str) -> Any:
+    """YAML to plain values; safe loader, exponents without a dot are numbers."""
+    return yaml.load(text, Loader=_Loader)
+
+
+def override(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
+    """`values` with `KEY=VALUE` assignments; a dotted key reaches into options, views or dataset_options.
+
+    The value is YAML: `lr=1e-3`, `validation=true`, `options.projector=[1024]`. The text after the first `=` is the
+    value, so it may hold further ones.
+    """
+    values = json.loads(json.dumps(values))
+    for text in assignments:
+        key, separator, value = text.partition("=")
+        head, *rest = key.strip().split(".")
+        if not separator or not head or len(rest) > 1 or "" in rest:
+            raise ValueError(f"--set {text!r}: write KEY=VALUE or options.KEY=VALUE")
+        if rest and head not in ("options", "views", "dataset_options"):
+            raise ValueError(f"--set {text!r}: only options, views and dataset_options have names inside, not {head!r}")
+        target = values.setdefault(head, {}) if rest else values
+        target[rest[0] if rest else head] = read_yaml(value)
+    return values

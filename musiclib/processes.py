@@ -1,0 +1,67 @@
+"""Devices, process groups and signals: what a run needs of the machine before and while it trains."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.distributed as dist
+
+from musiclib.distributed import world_size
+
+
+def pick_device(device: str | torch.device | None) -> torch.device:
+    """`device`, or cuda where there is one, else the CPU; under torchrun each process gets a GPU of its own."""
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(device)
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index)
+        torch.cuda.set_device(device)
+    return device
+
+
+@contextlib.contextmanager
+def processes(device: torch.device) -> Iterator[None]:
+    """Join the process group that torchrun's environment describes (gloo on the CPU, nccl on CUDA) and leave it after.
+
+    Does nothing for a single process, or inside a group that the caller has made.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+        yield
+        return
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def told(value: bool, device: torch.device) -> bool:
+    """Process 0's value, on every process."""
+    if world_size() == 1:
+        return value
+    flag = torch.tensor(float(value), device=device)
+    dist.broadcast(flag, src=0)
+    return bool(flag)
+
+
+@contextlib.contextmanager
+def stop_signal() -> Iterator[Callable[[], bool]]:
+    """A function that says whether SIGTERM has arrived; the signal's usual effect returns afterwards.
+
+    Only the main thread can catch signals; elsewhere the function is always False.
+    """
+    arrived = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield arrived.is_set
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: arrived.set())
+    try:
+        yield arrived.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)
