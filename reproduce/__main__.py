@@ -1,0 +1,230 @@
+"""`python -m reproduce`: run notebooks in batches, list what would run, build the report, compare two result sets."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from reproduce.plan import NOTEBOOKS, ROOT, Plan, build, cores, profile_names, profile_path
+from reproduce.processes import Refused
+from reproduce.progress import duration
+from reproduce.yamlfile import read_yaml
+
+EPILOG = """
+examples:
+  python -m reproduce list                                   profiles and notebooks
+  python -m reproduce list --profile cpu                     every job of a profile: values, expected time, what is done
+  python -m reproduce run                                    the quick profile, into outputs/quick
+  python -m reproduce run --profile cpu --resume             go on where the last run ended, however it ended
+  python -m reproduce run --profile cpu --only 03 --set dataset=cifar10 --set epochs=8 --data-root ~/data
+  python -m reproduce report --out outputs/cpu               build report.html again from the records
+  python -m reproduce compare outputs/cpu reproduce/results/cpu
+
+A job is done only when its notebook says so in its own record; everything is written to OUT:
+  OUT/report.html            what was run, verdict by claim, tables, figures (one file, no network)
+  OUT/records.jsonl          one line a training run and a line a notebook: what every number rests on
+  OUT/notebooks/JOB/         executed notebook, log, figures, training runs with checkpoints
+  OUT/tables/                the tables as Markdown and LaTeX
+
+exit codes: 0 all done; 1 a job failed or was not reached; 2 the request was wrong or could not start, nothing ran;
+130 or 143 ended by Ctrl-C or SIGTERM, and --resume goes on."""
+
+
+def parser() -> argparse.ArgumentParser:
+    shape = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser("python -m reproduce", description=__doc__, epilog=EPILOG, formatter_class=shape)
+    commands = top.add_subparsers(dest="command", required=True, metavar="run | list | report | compare | cost")
+
+    def planned(name: str, help: str, profile: str | None) -> argparse.ArgumentParser:
+        p = commands.add_parser(name, help=help, description=help, formatter_class=shape)
+        p.add_argument(
+            "--profile",
+            default=profile,
+            metavar="NAME",
+            help=f"{', '.join(profile_names())}, or a YAML file" + (f" (default {profile})" if profile else ""),
+        )
+        p.add_argument(
+            "--only",
+            action="append",
+            default=[],
+            metavar="NOTEBOOK",
+            help="only this notebook ('03' will do) or this job; may be repeated",
+        )
+        p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
+                       help="a parameter for every chosen notebook that has it, read by the type it has there; may be repeated")  # fmt: skip
+        p.add_argument("--data-root", metavar="DIR", help="where data sets lie (default: MUSICLIB_DATA, else ./data)")
+        p.add_argument("--out", type=Path, metavar="DIR", help="results folder (default: outputs/PROFILE)")
+        p.add_argument(
+            "--notebooks",
+            type=Path,
+            default=NOTEBOOKS,
+            metavar="DIR",
+            help="folder of the notebooks (default: notebooks)",
+        )
+        return p
+
+    p = planned("run", "Run the notebooks of a profile and build the report.", "quick")
+    p.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="notebooks at a time; the cores are divided among them (default: the profile's)",
+    )
+    p.add_argument("--threads", type=int, metavar="N", help="threads of each notebook (default: cores / jobs)")
+    p.add_argument(
+        "--resume", action="store_true", help="keep what is done, go on with what is half done, try again what failed"
+    )
+    p.add_argument("--fresh", action="store_true", help="delete the results in the folder and begin again")
+    p.add_argument(
+        "--executor", choices=["local", "slurm"], default="local", help="where jobs run (slurm: through submitit)"
+    )
+    p.add_argument("--dry-run", action="store_true", help="check everything, start nothing")
+    p.add_argument("--quiet", action="store_true", help="only the result")
+    planned("list", "What would run: values, expected time and disk, what is done already.", None)
+    return top
+
+
+def table(rows: list[list[str]]) -> str:
+    """Rows of text in aligned columns; the first row is the head."""
+    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
+    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
+
+
+def planned(args: argparse.Namespace) -> Plan:
+    return build(
+        args.profile, notebooks=args.notebooks, only=args.only, settings=args.settings, data_root=args.data_root
+    )
+
+
+def folder(args: argparse.Namespace, plan: Plan) -> Path:
+    return args.out if args.out is not None else ROOT / "outputs" / plan.profile
+
+
+def told(plan: Plan) -> int:
+    """Print every mistake of a plan; the exit code."""
+    for problem in plan.problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if plan.problems:
+        print(
+            f"{len(plan.problems)} mistake{'s' if len(plan.problems) > 1 else ''}; nothing was started.",
+            file=sys.stderr,
+        )
+    return 2 if plan.problems else 0
+
+
+def list_profiles(args: argparse.Namespace) -> int:
+    from reproduce.parameters import read_notebook
+
+    rows = [["profile", "budget", "notebooks", "for"]]
+    for name in profile_names():
+        content = read_yaml(profile_path(name))
+        budget = content.get("budget", {})
+        books = dict.fromkeys(str(j.get("notebook")).split("_")[0] for j in content.get("jobs", []))
+        rows.append([name, duration(60 * budget.get("minutes", 0)), " ".join(books), content.get("purpose", "")])
+    print(table(rows), end="\n\n")
+    rows = [["notebook", "parameters", "title"]]
+    for path in sorted(Path(args.notebooks).glob("*.ipynb")):
+        book = read_notebook(path)
+        rows.append([book.name, str(len(book.parameters)) if not book.problems else "BROKEN", book.title])
+        for problem in book.problems:
+            print(f"error: {path.name} {problem}", file=sys.stderr)
+    print(table(rows))
+    print(
+        "\nmore: python -m reproduce list --profile NAME;  parameters of a notebook: python -m reproduce list --only NOTEBOOK"
+    )
+    return 0
+
+
+def list_parameters(args: argparse.Namespace) -> int:
+    from reproduce.parameters import read_notebook, unknown_name
+    from reproduce.plan import meant
+
+    books = [read_notebook(p) for p in sorted(Path(args.notebooks).glob("*.ipynb"))]
+    for wanted in args.only:
+        if not any(meant(wanted, b.name) for b in books):
+            print(
+                f"error: --only {wanted}: {unknown_name(wanted, [b.name for b in books], 'notebook')}", file=sys.stderr
+            )
+            return 2
+    for book in (b for b in books if any(meant(w, b.name) for w in args.only)):
+        print(f"{book.name}: {book.title}")
+        rows = [["parameter", "type", "default", "meaning"]]
+        rows += [[p.name, p.annotation, repr(p.default), p.help] for p in book.parameters.values()]
+        print(table(rows), end="\n\n")
+    return 0
+
+
+def list_jobs(args: argparse.Namespace) -> int:
+    from reproduce.runner import state
+
+    plan = planned(args)
+    result = folder(args, plan).resolve()
+    print(f"{plan.profile}: {plan.title}\n{plan.purpose}\nresults in {result}\n")
+    rows = [["job", "state", "expected", "disk", "values"]]
+    for job in plan.jobs:
+        values = " ".join(f"{n}={v}" for n, v in job.given.items() if n != "data_root")
+        rows.append([job.id, state(job, result), duration(60 * job.minutes), f"{job.disk_mb:.0f} MB", values])
+    if plan.jobs:
+        print(table(rows))
+        left = [j for j, r in zip(plan.jobs, rows[1:], strict=True) if r[1] != "done"]
+        minutes, workers = sum(j.minutes for j in left), min(plan.workers, max(1, len(left)))
+        longest = max((j.minutes for j in left), default=0.0)
+        print(f"\n{len(plan.jobs)} jobs, {len(left)} to run: about {duration(60 * max(minutes / workers, longest))} with {workers} at a time, "
+              f"{sum(j.disk_mb for j in left):.0f} MB")  # fmt: skip
+    if plan.notes:
+        print(f"\n{plan.notes.strip()}")
+    return told(plan)
+
+
+def run_profile(args: argparse.Namespace) -> int:
+    from reproduce import executors, runner
+
+    if args.resume and args.fresh:
+        print("error: --resume keeps results and --fresh deletes them; give one of the two", file=sys.stderr)
+        return 2
+    for name in ("jobs", "threads"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            print(f"error: --{name} {getattr(args, name)} must be at least 1", file=sys.stderr)
+            return 2
+    plan = planned(args)
+    if plan.problems or args.dry_run:
+        return told(plan) or list_jobs(args)
+    result = folder(args, plan)
+    slots = args.jobs or min(plan.workers, cores())
+    try:
+        executor = executors.Local(slots) if args.executor == "local" else executors.Cluster(result, slots)
+        summary = runner.run(
+            plan,
+            result,
+            executor=executor,
+            resume=args.resume,
+            fresh=args.fresh,
+            threads=args.threads,
+            quiet=args.quiet,
+        )
+    except (Refused, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    counts = [f"{len(summary.done)} done", f"{len(summary.skipped)} done before" if summary.skipped else "",
+              f"{len(summary.failed)} FAILED" if summary.failed else "", f"{len(summary.waiting)} not reached" if summary.waiting else ""]  # fmt: skip
+    print(f"{plan.profile}: {', '.join(c for c in counts if c)} in {duration(summary.wall_s)}")
+    for job, failure in summary.failed.items():
+        print(
+            f"  failed: {job}: {runner.where(failure)}{failure['message'].splitlines()[0] if failure['message'] else ''}"
+        )
+    return summary.exit_code
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    if args.command == "list":
+        if args.profile:
+            return list_jobs(args)
+        return list_parameters(args) if args.only else list_profiles(args)
+    return run_profile(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Execute one notebook through papermill: `python -m reproduce.worker SPEC.json`, started by the runner, one process a job.
+
+SPEC has: notebook (absolute path), values (parameters), out (the job's folder). The executed copy appears as
+`notebook.ipynb` in that folder when the kernel has stopped; until then it is `notebook.partial.ipynb`. What went wrong
+stands in `failure.json`. Whether the job counts as done is NOT decided here, nor by the saved notebook: papermill marks cells
+as completed that never ran. The runner asks the notebook's own record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from reproduce.kernel import die_with_parent
+
+EXECUTED, PARTIAL, FAILURE, LOG = "notebook.ipynb", "notebook.partial.ipynb", "failure.json", "log.txt"
+
+
+def kernel_manager(folder: str):
+    """A manager for kernels of this very interpreter, whatever kernels the user has installed, over sockets in `folder`.
+
+    TCP ports are chosen before the kernel binds them, so that two kernels that start together may want the same one. The
+    sockets need the folder by name: without it jupyter_client puts `kernel-ipc-1` into the working directory of every kernel."""
+    from jupyter_client import AsyncKernelManager
+    from jupyter_client.kernelspec import KernelSpec
+
+    manager = AsyncKernelManager(kernel_name="python3", connection_file=str(Path(folder) / "k.json"))
+    if sys.platform != "win32":
+        manager.transport, manager.ip = "ipc", str(Path(folder) / "k")
+    command = [sys.executable, "-m", "reproduce.kernel", "-f", "{connection_file}"]
+    manager._kernel_spec = KernelSpec(argv=command, display_name="Python 3", language="python")
+    return manager
+
+
+def execute(spec: dict, sockets: str) -> dict | None:
+    """Run the notebook of `spec`, with the kernel's sockets in a folder of a short name; None when every cell ran, else what went wrong: kind, cell, name, message, traceback."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+    out = Path(spec["out"])
+    source, partial = Path(spec["notebook"]), out / PARTIAL
+    manager = kernel_manager(sockets)
+    try:
+        papermill.execute_notebook(
+            braces(source),
+            braces(partial),
+            parameters={**spec["values"], "out": str(out)},
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stdout,
+            cwd=str(source.parent),  # as in Jupyter; papermill would take the caller's folder
+            start_timeout=180,  # a busy machine is no reason to lose a run
+            km=manager,
+        )
+    except papermill.PapermillExecutionError as error:
+        return {"kind": "cell", "cell": error.cell_index, "name": error.ename, "message": plain(error.evalue),
+                "traceback": plain("\n".join(error.traceback)), "source": error.source}  # fmt: skip
+    except (DeadKernelError, CellTimeoutError) as error:
+        code = exit_code(manager)
+        by = (
+            f" by signal {-code}" + (" (out of memory?)" if code == -9 else "") if code is not None and code < 0 else ""
+        )
+        cell = last_cell(partial)
+        return {
+            "kind": "kernel died",
+            "cell": cell,
+            "name": type(error).__name__,
+            "message": f"the kernel died{by} in cell {cell}",
+            "traceback": "",
+        }
+    except Exception as error:
+        return {
+            "kind": "runner",
+            "cell": None,
+            "name": type(error).__name__,
+            "message": plain(str(error)),
+            "traceback": "",
+        }
+    return None
+
+
+def braces(path: Path) -> str:
+    """papermill reads braces in a path as format fields."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def plain(text: str) -> str:
+    """Without the colour codes of a terminal."""
+    import re
+
+    return re.sub(r"\x1b\[[0-9;]*m", "", str(text))
+
+
+def exit_code(manager) -> int | None:
+    process = getattr(getattr(manager, "provisioner", None), "process", None)
+    return process.poll() if process is not None else None
+
+
+def last_cell(notebook: Path) -> int | None:
+    """The cell that was running when its kernel died: the last one that papermill has given a start time."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError):
+        return None
+    started = [(c["metadata"].get("papermill", {}).get("start_time"), i) for i, c in enumerate(cells)]
+    return max(((t, i) for t, i in started if t), default=(None, None))[1]
+
+
+def cells_seconds(notebook: Path) -> float:
+    """Time spent in the cells, as papermill noted it: what is left of the wall time is overhead."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError):
+        return 0.0
+    return sum(c["metadata"].get("papermill", {}).get("duration") or 0.0 for c in cells)
+
+
+def main(path: str) -> int:
+    """Execute the job and leave its folder tidy; 0 when every cell ran, 1 otherwise."""
+    die_with_parent()
+    os.environ["MUSICLIB_PARENT"] = str(os.getpid())
+    spec = json.loads(Path(path).read_text(encoding="utf-8"))
+    out = Path(spec["out"])
+    for name in (EXECUTED, PARTIAL, FAILURE):
+        (out / name).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix="mu", ignore_cleanup_errors=True
+    ) as short:  # socket paths have 100 characters
+        os.environ.update(
+            JUPYTER_RUNTIME_DIR=short, IPYTHONDIR=str(Path(short) / "ipython")
+        )  # no startup files of the user
+        began = time.monotonic()
+        failure = execute(spec, short)
+    if failure:
+        failure["wall_s"] = round(time.monotonic() - began, 3)
+        temporary = out / f".{FAILURE}"
+        temporary.write_text(json.dumps(failure, indent=1), encoding="utf-8")
+        os.replace(temporary, out / FAILURE)
+        print(
+            f"{failure['kind']} (cell {failure['cell']}): {failure['name']}: {failure['message']}\n{failure['traceback']}",
+            flush=True,
+        )
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(out / PARTIAL, out / EXECUTED)
+    return 1 if failure else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
