@@ -39,13 +39,16 @@ def _tiles(q1: Tensor, q2: Tensor, tile: int, want_gradient: bool) -> tuple[Tens
     grad1 = torch.zeros_like(flat1) if want_gradient else None
     grad2 = torch.zeros_like(flat2) if want_gradient else None
     spans = _spans(s, k, tile)
+    side = (spans[0][1] - spans[0][0]) * k
+    buffers = flat1.new_empty(2, side * side)  # every tile is built in the same place
     for r0, r1 in spans:
         rows = slice(r0 * k, r1 * k)
         scaled = flat1[:, rows].T / n  # (R, N)
         for c0, c1 in spans:
             columns = slice(c0 * k, c1 * k)
-            P = scaled @ flat2[:, columns]  # (R, C): a tile of the joint
-            G = P.clamp_min(tiny).log_()
+            P, G = (b[: (r1 - r0) * (c1 - c0) * k * k].view((r1 - r0) * k, (c1 - c0) * k) for b in buffers)
+            torch.mm(scaled, flat2[:, columns], out=P)  # (R, C): a tile of the joint
+            torch.clamp_min(P, tiny, out=G).log_()
             for t in range(max(r0, c0), min(r1, c1)):  # blocks of a segment with itself are in no term
                 G[(t - r0) * k : (t - r0 + 1) * k, (t - c0) * k : (t - c0 + 1) * k] = 0
             sums.append(P.mul_(G).sum())

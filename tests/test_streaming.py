@@ -70,7 +70,7 @@ def test_the_objective_streams_when_told_to_and_when_the_joint_is_large(generato
 
 
 def test_streaming_never_allocates_the_joint(generator):
-    """D = 1200: the joint would be 1.44 million cells; no tensor seen on the way is larger than a tile or the codes."""
+    """D = 1200: the joint would be 1.44 million cells; nothing on the way is larger than two tiles or the codes."""
     n, s, k, tile = 4, 60, 20, 100
     largest = 0
 
@@ -89,7 +89,7 @@ def test_streaming_never_allocates_the_joint(generator):
     q = segment_softmax(torch.randn(n, s * k, generator=generator), s).requires_grad_()
     with Watch():
         streamed_off_diagonal(q, q, tile).backward()
-    assert largest <= max(tile * tile, n * s * k)
+    assert largest <= max(2 * tile * tile, n * s * k)
 
 
 @pytest.mark.parametrize(("shape", "tile", "says"), [((2, 1, 3), None, "S=1"), ((2, 2, 3), 0, "tile")])
