@@ -27,13 +27,13 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, inputs: int, width: int, stride: int):
+    def __init__(self, inputs: int, width: int, stride: int, pooled_shortcut: bool = False):
         super().__init__()
         self.branch = nn.Sequential(
             _conv(inputs, width, 3, stride), BatchNorm2d(width), nn.ReLU(inplace=True),
             _conv(width, width, 3), BatchNorm2d(width),
         )  # fmt: skip
-        self.shortcut = _shortcut(inputs, width, stride)
+        self.shortcut = _shortcut(inputs, width, stride, pooled_shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu_(self.branch(x).add_(self.shortcut(x)))
@@ -44,7 +44,7 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, inputs: int, width: int, stride: int):
+    def __init__(self, inputs: int, width: int, stride: int, pooled_shortcut: bool = False):
         super().__init__()
         outputs = self.expansion * width
         self.branch = nn.Sequential(
@@ -52,15 +52,18 @@ class Bottleneck(nn.Module):
             _conv(width, width, 3, stride), BatchNorm2d(width), nn.ReLU(inplace=True),
             _conv(width, outputs, 1), BatchNorm2d(outputs),
         )  # fmt: skip
-        self.shortcut = _shortcut(inputs, outputs, stride)
+        self.shortcut = _shortcut(inputs, outputs, stride, pooled_shortcut)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu_(self.branch(x).add_(self.shortcut(x)))
 
 
-def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
+def _shortcut(inputs: int, outputs: int, stride: int, pooled: bool) -> nn.Module:
+    """Identity where it fits, else a 1x1 convolution; `pooled` averages over the stride instead of skipping pixels."""
     if inputs == outputs and stride == 1:
         return nn.Identity()
+    if pooled and stride > 1:
+        return nn.Sequential(nn.AvgPool2d(stride, ceil_mode=True), _conv(inputs, outputs, 1), BatchNorm2d(outputs))
     return nn.Sequential(_conv(inputs, outputs, 1, stride), BatchNorm2d(outputs))
 
 
@@ -69,6 +72,7 @@ class ResNet(nn.Module):
 
     stem: kernel, stride and width of the first convolution. pool: 3x3 max-pooling of stride 2 after it. widths, depths,
     strides: one value a stage (width before the block's expansion, number of blocks, stride of the first block).
+    pooled_shortcut: shortcuts average over their stride instead of skipping pixels.
     zero_init_residual: the last normalisation of every block starts at zero, so that blocks start as their shortcuts.
     Convolutions are drawn by He's rule (fan-out). Any image of at least one pixel works.
     """
@@ -83,7 +87,8 @@ class ResNet(nn.Module):
         strides: Sequence[int],
         block: type[BasicBlock] | type[Bottleneck] = BasicBlock,
         pool: bool = False,
-        zero_init_residual: bool = True,
+        pooled_shortcut: bool = False,
+        zero_init_residual: bool = False,
     ):
         super().__init__()
         if channels < 1:
@@ -96,7 +101,7 @@ class ResNet(nn.Module):
         stages = []
         for inner, depth, step in zip(widths, depths, strides, strict=True):
             for i in range(depth):
-                stages.append(block(width, inner, step if i == 0 else 1))
+                stages.append(block(width, inner, step if i == 0 else 1, pooled_shortcut))
                 width = inner * block.expansion
         self.blocks = nn.Sequential(*stages)
         self.features = width
@@ -112,14 +117,21 @@ class ResNet(nn.Module):
         return self.blocks(self.stem(x)).float().mean((2, 3))
 
 
-#: name -> arguments of `ResNet`. The last stage of 'compact' stays at 4x4 for 32-pixel images: 3x3 convolutions on 2x2
-#: maps, where most taps fall on padding, run so badly on a CPU that going down once more saves next to no time.
+#: name -> arguments of `ResNet`. What short runs on a CPU taught: blocks that start at zero, around shortcuts that skip
+#: three pixels of four, are a nearly blind network for the first epochs, so the small encoders do neither; and 3x3
+#: convolutions on 2x2 maps, where most taps fall on padding, are so slow that their last stage stays at 4x4 (for
+#: 32-pixel images).
 ENCODERS: dict[str, dict] = {
-    "tiny": {"stem": (3, 2, 16), "widths": (32, 64, 128), "depths": (1, 1, 1), "strides": (2, 2, 2)},
-    "compact": {"stem": (3, 2, 32), "widths": (32, 64, 128, 256), "depths": (1, 1, 1, 1), "strides": (1, 2, 2, 1)},
+    "tiny": {
+        "stem": (3, 2, 16), "widths": (32, 64, 128), "depths": (1, 1, 1), "strides": (2, 2, 1), "pooled_shortcut": True,
+    },
+    "compact": {
+        "stem": (3, 2, 32), "widths": (32, 64, 128, 256), "depths": (1, 1, 1, 1), "strides": (1, 2, 2, 1),
+        "pooled_shortcut": True,
+    },
     "resnet18": {"stem": (3, 1, 64), "widths": (64, 128, 256, 512), "depths": (2, 2, 2, 2), "strides": (1, 2, 2, 2)},
     "resnet50": {
-        "stem": (7, 2, 64), "pool": True, "block": Bottleneck,
+        "stem": (7, 2, 64), "pool": True, "block": Bottleneck, "zero_init_residual": True,
         "widths": (64, 128, 256, 512), "depths": (3, 4, 6, 3), "strides": (1, 2, 2, 2),
     },
 }  # fmt: skip

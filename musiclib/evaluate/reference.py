@@ -27,11 +27,9 @@ def raw_pixels(images: ImageSet | UInt8[Tensor, "n c h w"]) -> Float[Tensor, "n 
 
 
 def random_encoder(name: str, channels: int, seed: int) -> nn.Module:
-    """An encoder as training would find it: fresh weights of the given seed, in eval mode; torch's generator is
-    untouched.
+    """An encoder as training finds it: fresh weights of the given seed, eval mode; torch's generator is untouched.
 
-    Blocks start as their shortcuts (see `encoders.ResNet`), so that this is the start of every method's run and not the
-    best that random features can do. Call `calibrate` before extracting features.
+    Call `calibrate` before extracting features.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
