@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +32,8 @@ def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
     def outside(*args: Any, **kwargs: Any) -> Any:
         values = (*args, *kwargs.values())
         device = next((value.device.type for value in values if isinstance(value, Tensor)), "cpu")
-        with torch.autocast(device, enabled=False):
+        has_autocast = torch.amp.is_autocast_available(device)
+        with torch.autocast(device, enabled=False) if has_autocast else contextlib.nullcontext():
             return function(*map(widen, args), **{name: widen(value) for name, value in kwargs.items()})
 
     return outside

@@ -50,7 +50,8 @@ def whiten(v: Float[Tensor, "n d"], shrinkage: float = 1e-3) -> Float[Tensor, "n
         )
     if not 0 <= shrinkage <= 1:
         raise ValueError(f"shrinkage: expected a number in [0, 1], got {shrinkage}")
-    centred = v - v.mean(dim=0)
+    shifted = v - v[:1].detach()  # exact zeros for a constant batch, where subtracting a rounded mean leaves noise
+    centred = shifted - shifted.mean(dim=0)
     cov = centred.T @ centred / (n - 1)
     identity = torch.eye(d, dtype=v.dtype, device=v.device)
     level = cov.diagonal().mean().clamp_min(1e-12)  # a constant batch has trace 0
