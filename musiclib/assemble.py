@@ -73,12 +73,10 @@ def training_images(train_set: Any, device: torch.device) -> Any:
 
 def health_of(method: nn.Module) -> Callable[[Output], dict[str, Any]]:
     """The monitors of one step's embeddings (of process 0's share of the batch), as plain numbers."""
-    from musiclib.monitor import health
+    from musiclib.monitor import watch
 
-    def monitor(output: Output) -> dict[str, Any]:
-        return record.jsonable(health(output.z1, output.z2, method))
-
-    return monitor
+    look = watch(method)
+    return lambda output: record.jsonable(look(output))
 
 
 def score(
@@ -97,6 +95,7 @@ def score(
         if config.method == "random":
             calibrate(encoder, train_set.images, view)  # running statistics that no training has set
         train, test = (extract(encoder, s, view, device=device) for s in (train_set, held))
+    train, test = train.to(device), test.to(device)  # both probes are matrix products: an accelerator's work
     split = "validation" if config.validation else "test"
     return evaluate_features(train, train_set.labels, test, held.labels, split=split, seed=config.seed)
 

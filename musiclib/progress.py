@@ -2,7 +2,7 @@
 readable.
 
 A MUSIC loss means little without its landmarks, so the display names them: the bound that no batch goes below, and
-what the two total collapses score. A loss that sits at one of those is not learning.
+what the ways of collapsing score. A loss that sits at one of those is not learning.
 """
 
 from __future__ import annotations
@@ -12,30 +12,23 @@ import sys
 import time
 from typing import Any
 
+from torch import nn
 from tqdm import tqdm
 
-from musiclib.method import Method, Output
+from musiclib.method import Output
 
 BAR_SECONDS, LINE_SECONDS = 1.0, 10.0
 
 
-def levels(method: Method) -> dict[str, float]:
-    """Landmarks of a method's loss: {} where none are known. For MUSIC with weights a, b, c (log K is natural):
+def levels(method: nn.Module) -> dict[str, float]:
+    """Landmarks of a method's loss, `musiclib.monitor.collapse_values` for MUSIC; {} for methods without known ones."""
+    from musiclib.monitor import collapse_values
 
-    bound     the value that no batch goes below, -(a + 2 b) log K for K >= 3
-    uniform   every code uniform over its K units: -(2 a / K + 2 b) log K + c log K
-    constant  every sample on one and the same unit, one-hot: 0
-    """
-    o = method.options
-    needed = ("segments", "units", "diagonal_weight", "off_diagonal_weight", "invariance_weight")
-    if not all(hasattr(o, name) for name in needed):
+    options = getattr(method, "options", None)
+    weights = ("diagonal_weight", "off_diagonal_weight", "invariance_weight")
+    if not all(hasattr(options, name) for name in ("segments", "units", *weights)):
         return {}
-    from musiclib.objective import lower_bound
-
-    a, b, c, log_k = o.diagonal_weight, o.off_diagonal_weight, o.invariance_weight, math.log(o.units)
-    b = b if o.segments > 1 else 0.0
-    bound = lower_bound(o.units, segments=o.segments, diagonal_weight=a, off_diagonal_weight=b, invariance_weight=c)
-    return {"bound": bound, "uniform": (c - 2 * a / o.units - 2 * b) * log_k, "constant": 0.0}
+    return collapse_values(options.segments, options.units, **{name: getattr(options, name) for name in weights})
 
 
 def duration(seconds: float) -> str:
@@ -137,5 +130,5 @@ class Display:
 
 def brief(health: dict[str, Any]) -> dict[str, float]:
     """The few monitors that fit on a line."""
-    chosen = ("effective_rank", "usage_entropy", "usage_entropy_min", "agreement")
+    chosen = ("effective_rank", "usage_mean", "usage_min", "agreement")
     return {name: health[name] for name in chosen if isinstance(health.get(name), (int, float))}

@@ -208,8 +208,13 @@ def train(
             try:
                 with cast:
                     output = method(x1, x2, index)
-            except ValueError:  # a loss that refuses NaN: the watch knows in which step it began
+            except (
+                ValueError,
+                RuntimeError,
+            ) as error:  # a loss may refuse NaN itself, or fail to invert a matrix of it
                 watch.read(state.sums, left)
+                if not _finite(method, x1, cast):
+                    raise NonFinite(state.step + 1, "the embedding", lr, left()) from error
                 raise
             optimiser.zero_grad(set_to_none=True)
             output.loss.backward()
@@ -251,6 +256,15 @@ def train(
         if display is not None:
             display.epoch(state, means, lr, output)
     save()
+
+
+@torch.no_grad()
+def _finite(method: Method, x: Tensor, cast: torch.autocast) -> bool:
+    """Whether encoder and projector still give finite values; asked only on the way to an error."""
+    with cast:
+        z = method.encoder(x)
+        z = method.projector(z) if hasattr(method, "projector") else z
+    return bool(torch.isfinite(z).all())
 
 
 def _agreed(stopping: bool, step: int, device: torch.device) -> bool:
