@@ -1,0 +1,132 @@
+"""The same small search for every method: four learning rates, then two more values of its main hyper-parameter.
+
+    python -m reproduce tune --dataset cifar10 --epochs 8 --out outputs/tune
+
+Every trial is an ordinary run of `musiclib.pretrain` with `validation: true`, in a process of its own, so that an
+interrupted search goes on where it stopped. Results: OUT/records.jsonl (all trials) and OUT/chosen.json (the winner
+of each method, with its score, its margin over the runner-up and the number of trials). The space is
+`reproduce/tuning.yaml`; the test set is never read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tqdm import tqdm
+
+from musiclib.config import TrainConfig
+from musiclib.record import write_json
+
+SPACE = Path(__file__).with_name("tuning.yaml")
+
+
+def score(record: dict[str, Any] | None, metric: str) -> float:
+    """The trial's validation score; a failed or collapsed-to-nothing trial scores below every finished one."""
+    return float(record["metrics"].get(metric, -1.0)) if record and record["status"] == "done" else -1.0
+
+
+def run_trial(
+    config: TrainConfig, out: Path, data_root: str | None, threads: int, device: str | None
+) -> dict[str, Any] | None:
+    """One trial in its own process; its record, or None where it left none (its log says why)."""
+    folder = out / "runs" / config.hash()
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = out / "asked" / f"{config.hash()}.yaml"
+    asked.parent.mkdir(exist_ok=True)
+    asked.write_text(yaml.safe_dump(config.to_dict()))
+    command = [sys.executable, "-m", "musiclib.pretrain", "--config", str(asked), "--out", str(out), "--no-progress"]
+    command += ["--threads", str(threads)]
+    command += ["--data-root", data_root] if data_root else []
+    command += ["--device", device] if device else []
+    with open(out / "asked" / f"{config.hash()}.log", "a") as log:
+        subprocess.run(command, stdout=log, stderr=log, env=os.environ | {"OMP_NUM_THREADS": str(threads)}, check=False)
+    done = folder / "record.json"
+    return json.loads(done.read_text()) if done.exists() else None
+
+
+def search(
+    base: dict[str, Any], methods: Iterable[str], out: Path, *, workers: int, data_root: str | None, threads: int,
+    device: str | None = None, space: dict[str, Any] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Run both rounds for all methods; {method: {lr, options, score, trials, ...}}, also written to OUT/chosen.json.
+
+    base: fields of TrainConfig shared by all trials. Trials of one round run `workers` at a time.
+    """
+    space = space or yaml.safe_load(SPACE.read_text())
+    methods = list(methods)
+    if unknown := sorted(set(methods) - set(space["main"])):
+        raise ValueError(f"methods: {unknown} have no entry in {SPACE.name}; it knows {sorted(space['main'])}")
+    trials: dict[str, list[tuple[float, TrainConfig]]] = {m: [] for m in methods}
+    bar = tqdm(total=sum(len(space["lr"]) + len(space["main"][m]) for m in methods), desc="trials", unit="run")
+
+    def one(job: tuple[str, dict[str, Any]]) -> None:
+        method, changes = job
+        config = TrainConfig.from_dict(base | {"method": method, "validation": True} | changes)
+        trials[method].append((score(run_trial(config, out, data_root, threads, device), space["score"]), config))
+        bar.update()
+
+    def winner(method: str) -> TrainConfig:
+        return max(trials[method], key=lambda t: (t[0], -t[1].lr))[1]
+
+    with bar, ThreadPoolExecutor(workers) as pool:
+        list(pool.map(one, [(m, {"lr": lr}) for lr in space["lr"] for m in methods]))
+        second = [(m, {"lr": winner(m).lr, "options": options}) for m in methods for options in space["main"][m]]
+        list(pool.map(one, second))
+
+    chosen = {}
+    for method in methods:
+        scores = sorted((s for s, _ in trials[method]), reverse=True)
+        best = winner(method)
+        chosen[method] = {
+            "lr": best.lr, "options": best.options, "score": scores[0], "trials": len(scores),
+            "margin": scores[0] - scores[1] if len(scores) > 1 else None,
+            "at_edge": len(space["lr"]) > 1 and best.lr in (min(space["lr"]), max(space["lr"])),
+        }  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "chosen.json", {"base": base, "space": space, "chosen": chosen})
+    return chosen
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `python -m reproduce tune`."""
+    parser.add_argument("--dataset", default="cifar10", help="data set (default cifar10)")
+    parser.add_argument("--encoder", default="compact", help="encoder (default compact)")
+    parser.add_argument("--epochs", type=int, default=8, help="epochs of every trial (default 8)")
+    parser.add_argument("--batch", type=int, default=512, help="batch of every trial (default 512)")
+    parser.add_argument("--seed", type=int, default=100, help="seed of the trials; the tables use others (default 100)")
+    parser.add_argument("--methods", nargs="+", metavar="METHOD", help="which methods (default: all)")
+    parser.add_argument("--workers", type=int, default=1, help="trials at a time (default 1)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads of a trial (default: all)")
+    parser.add_argument("--device", help="cpu, cuda ... (default: a GPU where there is one)")
+    parser.add_argument("--data-root", help="where data sets are looked for")
+    parser.add_argument("--out", type=Path, default=Path("outputs/tune"), help="results (default outputs/tune)")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run the search that the parsed options describe and print the choices."""
+    base = {name: getattr(options, name) for name in ("dataset", "encoder", "epochs", "batch", "seed")}
+    methods = options.methods or list(yaml.safe_load(SPACE.read_text())["main"])
+    chosen = search(
+        base, methods, options.out, workers=options.workers, data_root=options.data_root,
+        threads=options.threads, device=options.device,
+    )  # fmt: skip
+    for method, best in chosen.items():
+        edge = "  (at the edge of the grid)" if best["at_edge"] else ""
+        print(f"{method:14} {best['score']:.4f}  lr {best['lr']:g}  {best['options'] or 'own defaults'}{edge}")
+    print(f"written: {options.out / 'chosen.json'}")
+    return 0 if all(best["score"] >= 0 for best in chosen.values()) else 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    sys.exit(main(parser.parse_args()))
