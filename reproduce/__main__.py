@@ -34,7 +34,7 @@ exit codes: 0 all done; 1 a job failed or was not reached; 2 the request was wro
 def parser() -> argparse.ArgumentParser:
     shape = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser("python -m reproduce", description=__doc__, epilog=EPILOG, formatter_class=shape)
-    commands = top.add_subparsers(dest="command", required=True, metavar="run | list | report | compare | cost")
+    commands = top.add_subparsers(dest="command", required=True, metavar="run | list | report | compare")
 
     def planned(name: str, help: str, profile: str | None) -> argparse.ArgumentParser:
         p = commands.add_parser(name, help=help, description=help, formatter_class=shape)
@@ -51,8 +51,14 @@ def parser() -> argparse.ArgumentParser:
             metavar="NOTEBOOK",
             help="only this notebook ('03' will do) or this job; may be repeated",
         )
-        p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
-                       help="a parameter for every chosen notebook that has it, read by the type it has there; may be repeated")  # fmt: skip
+        p.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            dest="settings",
+            help="a parameter for every chosen notebook that has it, read by the type it has there; may be repeated",
+        )
         p.add_argument("--data-root", metavar="DIR", help="where data sets lie (default: MUSICLIB_DATA, else ./data)")
         p.add_argument("--out", type=Path, metavar="DIR", help="results folder (default: outputs/PROFILE)")
         p.add_argument(
@@ -82,6 +88,21 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--dry-run", action="store_true", help="check everything, start nothing")
     p.add_argument("--quiet", action="store_true", help="only the result")
     planned("list", "What would run: values, expected time and disk, what is done already.", None)
+
+    p = commands.add_parser(
+        "report", help="build report.html and the tables of a results folder again, from its records"
+    )
+    p.add_argument(
+        "--profile", default="quick", metavar="NAME", help="the profile whose default folder is meant (default quick)"
+    )
+    p.add_argument("--out", type=Path, metavar="DIR", help="results folder (default: outputs/PROFILE)")
+    p.add_argument(
+        "--beside", type=Path, metavar="DIR", help="another results folder to show (default: reproduce/results/PROFILE)"
+    )
+    p = commands.add_parser("compare", help="what changed between two result sets beyond their uncertainty")
+    p.add_argument("a", type=Path, metavar="A", help="results folder")
+    p.add_argument("b", type=Path, metavar="B", help="results folder; differences are B - A")
+    p.add_argument("--strict", action="store_true", help="exit with 1 when a number changed or a row is missing")
     return top
 
 
@@ -171,8 +192,10 @@ def list_jobs(args: argparse.Namespace) -> int:
         left = [j for j, r in zip(plan.jobs, rows[1:], strict=True) if r[1] != "done"]
         minutes, workers = sum(j.minutes for j in left), min(plan.workers, max(1, len(left)))
         longest = max((j.minutes for j in left), default=0.0)
-        print(f"\n{len(plan.jobs)} jobs, {len(left)} to run: about {duration(60 * max(minutes / workers, longest))} with {workers} at a time, "
-              f"{sum(j.disk_mb for j in left):.0f} MB")  # fmt: skip
+        print(
+            f"\n{len(plan.jobs)} jobs, {len(left)} to run: about {duration(60 * max(minutes / workers, longest))} with {workers} at a time, "
+            f"{sum(j.disk_mb for j in left):.0f} MB"
+        )
     if plan.notes:
         print(f"\n{plan.notes.strip()}")
     return told(plan)
@@ -207,9 +230,16 @@ def run_profile(args: argparse.Namespace) -> int:
     except (Refused, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    counts = [f"{len(summary.done)} done", f"{len(summary.skipped)} done before" if summary.skipped else "",
-              f"{len(summary.failed)} FAILED" if summary.failed else "", f"{len(summary.waiting)} not reached" if summary.waiting else ""]  # fmt: skip
+    counts = [
+        f"{len(summary.done)} done",
+        f"{len(summary.skipped)} done before" if summary.skipped else "",
+        f"{len(summary.failed)} FAILED" if summary.failed else "",
+        f"{len(summary.waiting)} not reached" if summary.waiting else "",
+    ]
     print(f"{plan.profile}: {', '.join(c for c in counts if c)} in {duration(summary.wall_s)}")
+    from reproduce import report
+
+    print(f"report: {report.write(result)}")
     for job, failure in summary.failed.items():
         print(
             f"  failed: {job}: {runner.where(failure)}{failure['message'].splitlines()[0] if failure['message'] else ''}"
@@ -217,13 +247,45 @@ def run_profile(args: argparse.Namespace) -> int:
     return summary.exit_code
 
 
+def build_report(args: argparse.Namespace) -> int:
+    from reproduce import records, report
+
+    result = args.out or ROOT / "outputs" / args.profile
+    if not (result / records.FILE).is_file():
+        print(
+            f"error: {result} holds no {records.FILE}; run something first, or name the folder with --out",
+            file=sys.stderr,
+        )
+        return 2
+    path = report.write(result, args.beside)
+    for problem in records.load(result).problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    print(path)
+    return 0
+
+
+def compare_sets(args: argparse.Namespace) -> int:
+    from reproduce import compare
+
+    try:
+        found = compare.compare(args.a, args.b)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(compare.describe(found, args.a, args.b))
+    return int(
+        args.strict and bool(found.only_a or found.only_b or any(c.word == compare.CHANGED for c in found.cells))
+    )
+
+
 def main(argv: list[str] | None = None) -> int:
+    """The command line; returns the exit code."""
     args = parser().parse_args(argv)
     if args.command == "list":
         if args.profile:
             return list_jobs(args)
         return list_parameters(args) if args.only else list_profiles(args)
-    return run_profile(args)
+    return {"run": run_profile, "report": build_report, "compare": compare_sets}[args.command](args)
 
 
 if __name__ == "__main__":

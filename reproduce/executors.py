@@ -1,7 +1,7 @@
 """Where jobs run: on this machine, or on a SLURM cluster through submitit. Both start the same worker in the same way.
 
-An executor has `slots` and `start(spec) -> handle`; a handle has `poll()` (None while it runs, else an exit code), `stop()` and
-`memory_mb()`. The runner knows nothing else of either.
+An executor has `slots` and `start(spec) -> handle`; a handle has `poll()` (None while it runs, else an exit code),
+`stop()` and `memory_mb()`. The runner knows nothing else of either.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Start a Python kernel that cannot outlive whoever started it.
 
-Jupyter puts a kernel into a session of its own, so that ending the runner's process group does not reach it. On Linux the
-system itself is asked to end the kernel with its parent; elsewhere the runner finds leftovers by their environment.
+Jupyter puts a kernel into a session of its own, so that ending the runner's process group does not reach it. On Linux
+the system itself is asked to end the kernel with its parent; elsewhere the runner finds leftovers by their environment.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ A notebook has one code cell tagged `parameters` that holds nothing but typed as
     epochs: int = 2                 # passes over the training set
     method: str = "music"
 
-and what is derived from them stands in a later cell (papermill does not recompute it otherwise). A cell tagged `check` may hold
-`assert` statements about the parameters alone; they are evaluated before anything starts, so that an impossible combination
-costs no time, and once more when the notebook runs.
+and what is derived from them stands in a later cell (papermill does not recompute it otherwise). A cell tagged
+`check` may hold `assert` statements about the parameters alone; they are evaluated before anything starts, so that an
+impossible combination costs no time, and once more when the notebook runs.
 
 papermill only warns about a misspelt name and turns tuples into text; here both are errors.
 """
@@ -55,7 +55,8 @@ class Notebook:
 
 
 def accepts(annotation: ast.expr, value: object) -> bool:
-    """Whether a JSON-like value is of the annotated type. An int is a float; a bool is no number; a tuple is never accepted."""
+    """Whether a JSON-like value is of the annotated type. An int is a float; a bool is no number; a tuple is never
+    accepted."""
     if isinstance(annotation, ast.Constant) and annotation.value is None:
         return value is None
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):  # "list[int]" written as text
@@ -121,8 +122,8 @@ def article(value: object) -> str:
 
 
 def from_text(parameter: Parameter, text: str) -> object:
-    """The value that `--set NAME=TEXT` means for this parameter. Text stays text where the parameter is one ('0' for a str
-    is '0'); lists and dicts are read as YAML or JSON. Raises ValueError with the reason."""
+    """The value that `--set NAME=TEXT` means for this parameter. Text stays text where the parameter is one ('0' for
+    a str is '0'); lists and dicts are read as YAML or JSON. Raises ValueError with the reason."""
     kind = ast.parse(parameter.annotation, mode="eval").body
     if accepts_only_text(kind):
         return text
@@ -177,8 +178,16 @@ def read_notebook(path: Path) -> Notebook:
     checks = [
         parse_checks(source, parameters, problems) for kind, source, tags in cells if kind == "code" and "check" in tags
     ]
-    title = next((line.lstrip("# ") for kind, source, _ in cells if kind == "markdown" for line in source.splitlines()
-                  if line.startswith("# ")), "")  # fmt: skip
+    title = next(
+        (
+            line.lstrip("# ")
+            for kind, source, _ in cells
+            if kind == "markdown"
+            for line in source.splitlines()
+            if line.startswith("# ")
+        ),
+        "",
+    )
     digest = hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()[:12]
     return Notebook(
         path.stem, path, parameters, tuple(c for cell in checks for c in cell), title, digest, tuple(problems)

@@ -1,4 +1,5 @@
-"""From a profile to a list of jobs: what would run, with which values, how long, how much disk. Nothing is started here.
+"""From a profile to a list of jobs: what would run, with which values, how long, how much disk. Nothing is started
+here.
 
 A profile is a YAML file in `reproduce/profiles/`:
 
@@ -19,7 +20,8 @@ A profile is a YAML file in `reproduce/profiles/`:
           - {method: music}
           - {method: simclr, options: {temperature: 0.5}}
 
-All mistakes of a profile, of `--set` and of the notebooks are collected in `Plan.problems`, so that they are told at once.
+All mistakes of a profile, of `--set` and of the notebooks are collected in `Plan.problems`, so that they are told at
+once.
 """
 
 from __future__ import annotations
@@ -57,8 +59,17 @@ PROFILE_KEYS = {
     "notes": str,
 }
 BUDGET_KEYS = {"minutes": float, "cores": int, "disk_mb": float, "gpus": int}
-JOB_KEYS = {"notebook": str, "minutes": float, "disk_mb": float, "limit_minutes": float, "parameters": dict, "seeds": list,
-            "matrix": dict, "cases": list, "label": str}  # fmt: skip
+JOB_KEYS = {
+    "notebook": str,
+    "minutes": float,
+    "disk_mb": float,
+    "limit_minutes": float,
+    "parameters": dict,
+    "seeds": list,
+    "matrix": dict,
+    "cases": list,
+    "label": str,
+}
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,8 @@ def profile_names() -> list[str]:
 
 
 def profile_path(name: str) -> Path:
-    """The file of a shipped profile, or the file itself where `name` ends in .yaml. Raises ValueError for an unknown one."""
+    """The file of a shipped profile, or the file itself where `name` ends in .yaml. Raises ValueError for an unknown
+    one."""
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
         if not path.is_file():
@@ -140,8 +152,8 @@ def build(
     data_root: str | None = None,
     check_data: bool = True,
 ) -> Plan:
-    """Spell a profile out and check every value. profile: name or path of a YAML file. only: notebooks (name, leading part of
-    one, or a job id). settings: 'NAME=VALUE' texts. Mistakes do not raise; they are all in `Plan.problems`."""
+    """Spell a profile out and check every value. profile: name or path of a YAML file. only: notebooks (name, leading
+    part of one, or a job id). settings: 'NAME=VALUE' texts. Mistakes do not raise; they are all in `Plan.problems`."""
     try:
         path = profile_path(profile)
         content = read_yaml(path)
@@ -231,7 +243,8 @@ def entries_of(content: dict, where: str, notebooks: Path, problems: list[str]) 
 
 
 def select(entries: list[dict], only: list[str], problems: list[str]) -> list[dict]:
-    """The entries whose notebook is meant by one of `only`: its name, a leading part of it ('03'), or a job id of it."""
+    """The entries whose notebook is meant by one of `only`: its name, a leading part of it ('03'), or a job id of
+    it."""
     names = [e["notebook"] for e in entries]
     for wanted in only:
         if not any(meant(wanted, n) for n in names):
@@ -334,8 +347,10 @@ def papermill_disagrees(book: Notebook) -> list[str]:
     from papermill import inspect_notebook  # half a second, so only where it is needed
 
     theirs = set(inspect_notebook(str(book.path)))
-    return [f"has the parameter {n}, which papermill {'does not see' if n in book.parameters else 'alone sees'}; check its line"
-            for n in sorted(theirs ^ set(book.parameters))]  # fmt: skip
+    return [
+        f"has the parameter {n}, which papermill {'does not see' if n in book.parameters else 'alone sees'}; check its line"
+        for n in sorted(theirs ^ set(book.parameters))
+    ]
 
 
 def missing_data(jobs: list[Job], data_root: str | None) -> list[str]:

@@ -1,4 +1,5 @@
-"""Processes of a run: one lock a results folder, memory of a whole tree, and an end that reaches kernels and their children."""
+"""Processes of a run: one lock a results folder, memory of a whole tree, and an end that reaches kernels and their
+children."""
 
 from __future__ import annotations
 
@@ -26,8 +27,9 @@ class Refused(Exception):
 
 @contextlib.contextmanager
 def only_runner(result: Path) -> Iterator[str | None]:
-    """Hold a results folder for this process. Raises Refused while another living runner has it. Yields a note about a runner
-    that ended without tidying up, or None. The lock is the system's, so it cannot outlive its holder, whatever killed it."""
+    """Hold a results folder for this process. Raises Refused while another living runner has it. Yields a note about
+    a runner that ended without tidying up, or None. The lock is the system's, so it cannot outlive its holder,
+    whatever killed it."""
     import fcntl
 
     path = Path(result) / ".runner.lock"
@@ -60,8 +62,8 @@ def read_holder(path: Path) -> str:
 
 
 def marked(name: str, value: str) -> list[psutil.Process]:
-    """All processes whose environment has name=value, other than this one and its ancestors: children of children too, even
-    those that moved to a session of their own."""
+    """All processes whose environment has name=value, other than this one and its ancestors: children of children
+    too, even those that moved to a session of their own."""
     me = psutil.Process()
     own = {me.pid, *(p.pid for p in me.parents())}
     found = []
@@ -125,7 +127,8 @@ def gpus() -> list[str]:
 
 
 def prepare_folder(result: Path, need_mb: float) -> None:
-    """Make the results folder and see that it can be written to and holds what is expected. Raises Refused otherwise."""
+    """Make the results folder and see that it can be written to and holds what is expected. Raises Refused
+    otherwise."""
     result = Path(result)
     try:
         result.mkdir(parents=True, exist_ok=True)

@@ -31,11 +31,21 @@ class Progress:
         self.spent = self.planned = 0.0  # seconds of finished jobs, as taken and as expected
         terminal = self.stream.isatty() and not quiet
         self.quiet = quiet
-        self.bar = tqdm(total=len(expected), file=self.stream, unit="notebook", leave=False,
-                        bar_format="{n}/{total} |{bar:24}| {elapsed}{postfix}") if terminal else None  # fmt: skip
+        self.bar = (
+            tqdm(
+                total=len(expected),
+                file=self.stream,
+                unit="notebook",
+                leave=False,
+                bar_format="{n}/{total} |{bar:24}| {elapsed}{postfix}",
+            )
+            if terminal
+            else None
+        )
 
     def left(self) -> float:
-        """Estimated seconds to the end: expected durations, scaled by how the finished jobs compared, over the slots."""
+        """Estimated seconds to the end: expected durations, scaled by how the finished jobs compared, over the
+        slots."""
         scale = self.spent / self.planned if self.planned > 0 else 1.0
         now = time.monotonic()
         rest = [max(0.0, 60 * self.expected[j] * scale - (now - began)) for j, began in self.running.items()]

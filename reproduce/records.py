@@ -31,7 +31,8 @@ FIELDS = {
 }
 STATUSES = ("done", "failed")
 UPGRADES: dict[int, Callable[[dict], dict]] = {}
-"""Schema number -> function that turns a record of that schema into one of the next. None yet: 1 is the first schema."""
+"""Schema number -> function that turns a record of that schema into one of the next. None yet: 1 is the first
+schema."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def faults(record: dict) -> list[str]:
     metrics = record.get("metrics")
     for name, value in (metrics if isinstance(metrics, dict) else {}).items():
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if value is not None and not number:
+        if value is not None and not isinstance(value, (int, float)):
             found.append(f"metric {name}={value!r} is no number")
         elif number and name.split("/")[-1] in ("top1", "top5") and not 0 <= value <= 1:
             found.append(f"metric {name}={value!r} must be a fraction between 0 and 1")
@@ -138,7 +139,8 @@ def identity(record: dict) -> tuple:
 
 def once(records: Iterable[dict]) -> list[dict]:
     """One record for each identity, in the order of first appearance. A training configuration that was run in several
-    notebooks is one run, not several seeds. For a notebook the last attempt counts, for a training run the last that finished."""
+    notebooks is one run, not several seeds. For a notebook the last attempt counts, for a training run the last that
+    finished."""
     kept: dict[tuple, dict] = {}
     for record in records:
         key = identity(record)
@@ -153,8 +155,9 @@ def once(records: Iterable[dict]) -> list[dict]:
 
 
 def look_up(record: dict, dotted: str) -> object:
-    """The value at a dotted place ('config.options.segments'); None when there is none. Metric names contain slashes, not dots.
-    Two places are computed: `embedding` (segments * units, else the last projector width) and `projector_depth` (hidden layers)."""
+    """The value at a dotted place ('config.options.segments'); None when there is none. Metric names contain slashes,
+    not dots. Two places are computed: `embedding` (segments * units, else the last projector width) and
+    `projector_depth` (hidden layers)."""
     if dotted == "embedding":
         return embedding(record)
     if dotted == "projector_depth":

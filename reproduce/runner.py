@@ -1,8 +1,9 @@
 """Run the jobs of a plan so that nothing is lost and nothing is called done that is not.
 
-A job is done when, and only when, its folder holds a `record.json` that the notebook wrote itself as its last act, that says
-`"status": "done"`, and that carries the token which this runner gave to exactly this notebook source with exactly these
-parameter values (`MUSICLIB_RUN` in the environment). Exit codes, papermill's word and saved notebooks prove nothing.
+A job is done when, and only when, its folder holds a `record.json` that the notebook wrote itself as its last act,
+that says `"status": "done"`, and that carries the token which this runner gave to exactly this notebook source with
+exactly these parameter values (`MUSICLIB_RUN` in the environment). Exit codes, papermill's word and saved notebooks
+prove nothing.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class Summary:
 
 
 def own_record(job: Job, result: Path, token: str | None = None) -> tuple[dict | None, str]:
-    """The notebook's record if it proves that the job is done, else None and why not. token: of one attempt; without it any
-    attempt at this notebook source with these values counts."""
+    """The notebook's record if it proves that the job is done, else None and why not. token: of one attempt; without
+    it any attempt at this notebook source with these values counts."""
     path = job.folder(result) / RECORD
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -96,10 +97,19 @@ def state(job: Job, result: Path) -> str:
     return "half done" if (folder / SPEC).exists() else "to do"
 
 
-def run(plan: Plan, result: Path, *, executor, resume: bool = False, fresh: bool = False, threads: int | None = None,
-        quiet: bool = False, stream=None) -> Summary:  # fmt: skip
-    """Run every job of a plan that is not done. Raises Refused when it cannot start. Always returns otherwise: failures and
-    interruptions are in the summary, and whatever was finished is on disk."""
+def run(
+    plan: Plan,
+    result: Path,
+    *,
+    executor,
+    resume: bool = False,
+    fresh: bool = False,
+    threads: int | None = None,
+    quiet: bool = False,
+    stream=None,
+) -> Summary:
+    """Run every job of a plan that is not done. Raises Refused when it cannot start. Always returns otherwise:
+    failures and interruptions are in the summary, and whatever was finished is on disk."""
     if plan.problems:
         raise Refused("the plan has mistakes:\n" + "\n".join(f"  - {p}" for p in plan.problems))
     result = Path(result).resolve()
@@ -150,9 +160,18 @@ def describe(plan: Plan, batch: Batch) -> dict:
     jobs = [
         {"id": j.id, "notebook": j.notebook, "given": j.given, "hash": j.hash, "minutes": j.minutes} for j in plan.jobs
     ]
-    return {"profile": plan.profile, "title": plan.title, "purpose": plan.purpose, "notes": plan.notes, "budget": plan.budget,
-            "jobs": jobs, "workers": batch.executor.slots, "threads": batch.threads, "started": store.now(),
-            **store.provenance()}  # fmt: skip
+    return {
+        "profile": plan.profile,
+        "title": plan.title,
+        "purpose": plan.purpose,
+        "notes": plan.notes,
+        "budget": plan.budget,
+        "jobs": jobs,
+        "workers": batch.executor.slots,
+        "threads": batch.threads,
+        "started": store.now(),
+        **store.provenance(),
+    }
 
 
 @dataclass
@@ -236,8 +255,14 @@ class Batch:
         extra = {RUN: token, RESULT: str(self.result), "MUSICLIB_RECORDS": str(self.result / records.FILE)}
         if len(self.gpus) > 1 and self.executor.slots > 1:
             extra["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
-        spec = {"job": job.id, "notebook": str(job.path), "values": job.values, "out": str(folder), "threads": self.threads,
-                "environment": extra}  # fmt: skip
+        spec = {
+            "job": job.id,
+            "notebook": str(job.path),
+            "values": job.values,
+            "out": str(folder),
+            "threads": self.threads,
+            "environment": extra,
+        }
         store.write_json(folder / SPEC, spec)
         with (folder / LOG).open("a", encoding="utf-8") as log:
             log.write(f"==== {store.now()} {job.id} {token}\n")
@@ -310,28 +335,31 @@ class Batch:
             if line and not records.faults(line) and (line["run"], line["time"].get("started")) not in there:
                 store.append_line(path, line)
         found = found or {}
-        store.append_line(path, {
-            "schema": records.SCHEMA,
-            "kind": "notebook",
-            "run": job.hash,
-            "status": "failed" if failure else "done",
-            "job": job.id,
-            "notebook": {"name": job.notebook, "hash": self.plan.notebooks[job.notebook].hash},
-            "config": {k: v for k, v in job.values.items() if k not in LOCATIONS},
-            "seed": job.values.get("seed"),
-            "metrics": found.get("metrics") or {},
-            "figures": found.get("figures") or [],
-            "tables": found.get("tables") or [],
-            "claims": found.get("claims") or {},
-            "time": {
-                "started": attempt.started if attempt else None,
-                "wall_s": round(time.monotonic() - attempt.began, 3) if attempt else None,
-                "cells_s": round(cells_seconds(folder / EXECUTED), 3),
+        store.append_line(
+            path,
+            {
+                "schema": records.SCHEMA,
+                "kind": "notebook",
+                "run": job.hash,
+                "status": "failed" if failure else "done",
+                "job": job.id,
+                "notebook": {"name": job.notebook, "hash": self.plan.notebooks[job.notebook].hash},
+                "config": {k: v for k, v in job.values.items() if k not in LOCATIONS},
+                "seed": job.values.get("seed"),
+                "metrics": found.get("metrics") or {},
+                "figures": found.get("figures") or [],
+                "tables": found.get("tables") or [],
+                "claims": found.get("claims") or {},
+                "time": {
+                    "started": attempt.started if attempt else None,
+                    "wall_s": round(time.monotonic() - attempt.began, 3) if attempt else None,
+                    "cells_s": round(cells_seconds(folder / EXECUTED), 3),
+                },
+                "memory": {"peak_mb": round(attempt.peak_mb, 1) if attempt else None},
+                **self.facts,
+                "error": failure,
             },
-            "memory": {"peak_mb": round(attempt.peak_mb, 1) if attempt else None},
-            **self.facts,
-            "error": failure,
-        })  # fmt: skip
+        )
 
 
 def where(failure: dict) -> str:

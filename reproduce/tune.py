@@ -54,9 +54,16 @@ def run_trial(
 
 
 def search(
-    base: dict[str, Any], methods: Iterable[str], out: Path, *, workers: int, data_root: str | None, threads: int,
-    device: str | None = None, space: dict[str, Any] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    base: dict[str, Any],
+    methods: Iterable[str],
+    out: Path,
+    *,
+    workers: int,
+    data_root: str | None,
+    threads: int,
+    device: str | None = None,
+    space: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Run both rounds for all methods; {method: {lr, options, score, trials, ...}}, also written to OUT/chosen.json.
 
     base: fields of TrainConfig shared by all trials. Trials of one round run `workers` at a time.
@@ -87,10 +94,13 @@ def search(
         scores = sorted((s for s, _ in trials[method]), reverse=True)
         best = winner(method)
         chosen[method] = {
-            "lr": best.lr, "options": best.options, "score": scores[0], "trials": len(scores),
+            "lr": best.lr,
+            "options": best.options,
+            "score": scores[0],
+            "trials": len(scores),
             "margin": scores[0] - scores[1] if len(scores) > 1 else None,
             "at_edge": len(space["lr"]) > 1 and best.lr in (min(space["lr"]), max(space["lr"])),
-        }  # fmt: skip
+        }
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "chosen.json", {"base": base, "space": space, "chosen": chosen})
     return chosen
@@ -116,9 +126,14 @@ def main(options: argparse.Namespace) -> int:
     base = {name: getattr(options, name) for name in ("dataset", "encoder", "epochs", "batch", "seed")}
     methods = options.methods or list(yaml.safe_load(SPACE.read_text())["main"])
     chosen = search(
-        base, methods, options.out, workers=options.workers, data_root=options.data_root,
-        threads=options.threads, device=options.device,
-    )  # fmt: skip
+        base,
+        methods,
+        options.out,
+        workers=options.workers,
+        data_root=options.data_root,
+        threads=options.threads,
+        device=options.device,
+    )
     for method, best in chosen.items():
         edge = "  (at the edge of the grid)" if best["at_edge"] else ""
         print(f"{method:14} {best['score']:.4f}  lr {best['lr']:g}  {best['options'] or 'own defaults'}{edge}")

@@ -1,9 +1,10 @@
-"""Execute one notebook through papermill: `python -m reproduce.worker SPEC.json`, started by the runner, one process a job.
+"""Execute one notebook through papermill: `python -m reproduce.worker SPEC.json`, started by the runner, one process
+a job.
 
 SPEC has: notebook (absolute path), values (parameters), out (the job's folder). The executed copy appears as
 `notebook.ipynb` in that folder when the kernel has stopped; until then it is `notebook.partial.ipynb`. What went wrong
-stands in `failure.json`. Whether the job counts as done is NOT decided here, nor by the saved notebook: papermill marks cells
-as completed that never ran. The runner asks the notebook's own record.
+stands in `failure.json`. Whether the job counts as done is NOT decided here, nor by the saved notebook: papermill
+marks cells as completed that never ran. The runner asks the notebook's own record.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ EXECUTED, PARTIAL, FAILURE, LOG = "notebook.ipynb", "notebook.partial.ipynb", "f
 
 
 def kernel_manager(folder: str):
-    """A manager for kernels of this very interpreter, whatever kernels the user has installed, over sockets in `folder`.
+    """A manager for kernels of this very interpreter, whatever kernels the user has installed, over sockets in
+    `folder`.
 
-    TCP ports are chosen before the kernel binds them, so that two kernels that start together may want the same one. The
-    sockets need the folder by name: without it jupyter_client puts `kernel-ipc-1` into the working directory of every kernel."""
+    TCP ports are chosen before the kernel binds them, so that two kernels that start together may want the same one.
+    The sockets need the folder by name: without it jupyter_client puts `kernel-ipc-1` into the working directory of
+    every kernel."""
     from jupyter_client import AsyncKernelManager
     from jupyter_client.kernelspec import KernelSpec
 
@@ -38,7 +41,8 @@ def kernel_manager(folder: str):
 
 
 def execute(spec: dict, sockets: str) -> dict | None:
-    """Run the notebook of `spec`, with the kernel's sockets in a folder of a short name; None when every cell ran, else what went wrong: kind, cell, name, message, traceback."""
+    """Run the notebook of `spec`, with the kernel's sockets in a folder of a short name; None when every cell ran,
+    else what went wrong: kind, cell, name, message, traceback."""
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
@@ -60,8 +64,14 @@ def execute(spec: dict, sockets: str) -> dict | None:
             km=manager,
         )
     except papermill.PapermillExecutionError as error:
-        return {"kind": "cell", "cell": error.cell_index, "name": error.ename, "message": plain(error.evalue),
-                "traceback": plain("\n".join(error.traceback)), "source": error.source}  # fmt: skip
+        return {
+            "kind": "cell",
+            "cell": error.cell_index,
+            "name": error.ename,
+            "message": plain(error.evalue),
+            "traceback": plain("\n".join(error.traceback)),
+            "source": error.source,
+        }
     except (DeadKernelError, CellTimeoutError) as error:
         code = exit_code(manager)
         by = (

@@ -27,11 +27,12 @@ StrictLoader.add_implicit_resolver(
 
 
 def _mapping(loader: StrictLoader, node: yaml.MappingNode) -> dict:
-    keys = [loader.construct_object(k, deep=True) for k, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
+    own = [loader.construct_object(k, deep=True) for k, _ in node.value if k.tag != "tag:yaml.org,2002:merge"]
+    for key in own:
+        if own.count(key) > 1:
             raise yaml.YAMLError(f"line {node.start_mark.line + 1}: the key {key!r} is given twice")
-    return {key: loader.construct_object(v, deep=True) for key, (_, v) in zip(keys, node.value, strict=True)}
+    loader.flatten_mapping(node)  # what `<<: *name` brings stands first, so that own keys win
+    return {loader.construct_object(k, deep=True): loader.construct_object(v, deep=True) for k, v in node.value}
 
 
 StrictLoader.add_constructor("tag:yaml.org,2002:map", _mapping)

@@ -23,7 +23,8 @@ os.replace(folder / ".record", folder / "record.json")
 def write_notebook(
     folder: Path, name: str, *cells: str, parameters: str = PARAMETERS, record: bool = True, check: str = ""
 ) -> Path:
-    """A notebook with a parameters cell, the given code cells and, unless told otherwise, the last cell that writes the record."""
+    """A notebook with a parameters cell, the given code cells and, unless told otherwise, the last cell that writes
+    the record."""
     book = nbformat.v4.new_notebook(
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     )

@@ -1,0 +1,297 @@
+"""Tables from records alone: one for every setting, rows of methods beside raw pixels, random encoder and supervised.
+
+A setting is what a fair comparison holds fixed: data set, encoder, epochs, batch, views, precision. Cells are means
+with 95 % t intervals over seeds, in percent. Nothing here depends on time, order of runs or machine, so that two runs
+of one profile with the same seeds and threads give the same bytes.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from reproduce import records
+from reproduce.statistics import Interval, mean_interval, repeated
+
+REFERENCE = {"pixels": "raw pixels", "random": "random encoder", "supervised": "supervised"}
+NAMES = {
+    "music": "MUSIC",
+    "simclr": "SimCLR",
+    "moco": "MoCo",
+    "byol": "BYOL",
+    "simsiam": "SimSiam",
+    "deepcluster": "DeepCluster",
+    "sela": "SeLa",
+    "swav": "SwAV",
+    "wmse": "W-MSE",
+    "barlow_twins": "Barlow Twins",
+    "vicreg": "VICReg",
+    **REFERENCE,
+}
+SETTING = ("dataset", "dataset_options", "encoder", "epochs", "batch", "views", "precision", "validation")
+FIRST = ("linear", "knn")  # probes in the order in which they are read
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table: its interval, and the value and run of every seed behind it."""
+
+    interval: Interval
+    seeds: dict[int, float] = field(default_factory=dict)
+    runs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: a method, or one variant of it where there are several. key: the same in two result sets for the same
+    thing."""
+
+    label: str
+    key: str
+    cells: dict[str, Cell]
+    reference: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """All rows of one setting. notes: what a reader has to know before comparing them."""
+
+    id: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+
+def setting(record: dict, names: Iterable[str] = SETTING) -> str:
+    return json.dumps({n: record["config"].get(n) for n in names}, sort_keys=True)
+
+
+def variant(record: dict) -> dict:
+    """What distinguishes rows of one method in one setting: everything in the configuration but setting, method and
+    seed."""
+    return {k: v for k, v in record["config"].items() if k not in (*SETTING, "method", "seed")}
+
+
+def column_name(metric: str) -> str:
+    """'linear/test/top1' -> 'linear, test, top-1 (%)'."""
+    return ", ".join(metric.split("/")).replace("top1", "top-1").replace("top5", "top-5") + " (%)"
+
+
+def columns_of(rows: Iterable[dict], split: str) -> list[str]:
+    found = {m for r in rows for m in r["metrics"] if re.fullmatch(rf".+/{split}/top[15]", m)}
+    return sorted(found, key=lambda m: (FIRST.index(m.split("/")[0]) if m.split("/")[0] in FIRST else len(FIRST), m))
+
+
+def build(found: Iterable[dict]) -> list[Table]:
+    """The tables of a result set, one for each setting in which something was trained, from records as `records.load`
+    gives them."""
+    trained = [r for r in found if r["kind"] == "pretrain"]
+    done = [r for r in trained if r["status"] == "done" and r["metrics"]]
+    methods = [r for r in done if r["method"] not in REFERENCE]
+    tables = []
+    for key in sorted({setting(r) for r in methods or done}):
+        inside = [r for r in methods or done if setting(r) == key]
+        # Reference rows belong to every setting that shares what they depend on.
+        fixed = {
+            "pixels": ("dataset", "dataset_options", "validation"),
+            "random": ("dataset", "dataset_options", "encoder", "validation"),
+            "supervised": ("dataset", "dataset_options", "encoder", "epochs", "batch", "validation"),
+        }
+        references = [
+            r
+            for r in done
+            if r["method"] in fixed
+            and any(setting(r, fixed[r["method"]]) == setting(i, fixed[r["method"]]) for i in inside)
+        ]
+        failed = [r for r in trained if r["status"] == "failed" and setting(r) == key]
+        tables.append(one_table(key, inside, references, failed))
+    return tables
+
+
+def one_table(key: str, inside: list[dict], references: list[dict], failed: list[dict]) -> Table:
+    told = json.loads(key)
+    split = "validation" if told.get("validation") else "test"
+    rows = [r for r in references if r not in inside] + inside
+    columns = columns_of(rows, split)
+    grouped: dict[tuple[str, str], list[dict]] = {}
+    for r in rows:
+        grouped.setdefault(
+            (r["method"], json.dumps(variant(r), sort_keys=True) if r["method"] not in REFERENCE else ""), []
+        ).append(r)
+    order = list(NAMES)
+    names = sorted(
+        grouped, key=lambda k: (k[0] not in REFERENCE, order.index(k[0]) if k[0] in order else len(order), k)
+    )
+    lines, notes = [], []
+    for method, text in names:
+        group = sorted(grouped[method, text], key=lambda r: (r["seed"], r["run"]))
+        siblings = [json.loads(v) for m, v in names if m == method and v]
+        label = NAMES.get(method, method) + (told_apart(json.loads(text), siblings) if len(siblings) > 1 else "")
+        cells = {c: cell(group, c) for c in columns}
+        lines.append(Row(label, f"{key}|{method}|{text}", cells, method in REFERENCE))
+        notes += remarks(label, group, cells)
+    if failed:
+        runs = ", ".join(sorted(f"{NAMES.get(r['method'], r['method'])} seed {r['seed']}" for r in failed))
+        notes.append(f"Failed and in no mean: {runs}.")
+    sources = sorted({r["code"].get("sources") or "unknown" for r in rows})
+    if len(sources) > 1:
+        notes.append(
+            f"Rows were made by {len(sources)} versions of the library's sources ({', '.join(sources)}); compare with care."
+        )
+    if missing := [NAMES[m] for m in REFERENCE if m not in {r["method"] for r in rows}]:
+        notes.append(f"Not run: {', '.join(missing)}.")
+    title = f"{told['dataset']}, {told['encoder']} encoder, {told['epochs']} epochs, batch {told['batch']}"
+    extras = [f"{n}: {json.dumps(told[n])}" for n in ("dataset_options", "views") if told.get(n)]
+    return Table(table_id(key), ", ".join([title, *extras]), tuple(columns), tuple(lines), tuple(notes))
+
+
+def table_id(key: str) -> str:
+    import hashlib
+
+    told = json.loads(key)
+    name = re.sub(r"[^a-z0-9]+", "-", f"{told['dataset']}-{told['encoder']}-{told['epochs']}".lower()).strip("-")
+    return f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:6]}"
+
+
+def cell(group: list[dict], metric: str) -> Cell:
+    seeds = {r["seed"]: records.metric(r, metric) for r in group}
+    seeds = {s: v for s, v in seeds.items() if v is not None}
+    return Cell(mean_interval(list(seeds.values())), seeds, tuple(r["run"] for r in group if r["seed"] in seeds))
+
+
+def told_apart(mine: dict, siblings: list[dict]) -> str:
+    """What the configurations of one method differ in, for the label of a row: ' (segments=16)'."""
+
+    def flat(values: dict, before: str = "") -> dict[str, object]:
+        found: dict[str, object] = {}
+        for name, value in values.items():
+            found |= flat(value, "") if isinstance(value, dict) else {before + name: value}
+        return found
+
+    all_flat = [flat(s) for s in siblings]
+    differ = [n for n in flat(mine) if len({json.dumps(s.get(n), sort_keys=True) for s in all_flat}) > 1]
+    return f" ({', '.join(f'{n}={json.dumps(flat(mine)[n])}' for n in sorted(differ))})" if differ else ""
+
+
+def remarks(label: str, group: list[dict], cells: dict[str, Cell]) -> list[str]:
+    """What qualifies a row: collapsed runs, seeds that changed nothing, epochs that never happened."""
+    notes = []
+    collapsed = [r["seed"] for r in group if r.get("collapsed")]
+    if collapsed:
+        notes.append(
+            f"{label}: collapsed in {len(collapsed)} of {len(group)} runs (seeds {', '.join(map(str, collapsed))})."
+        )
+    same = {g for c in cells.values() for g in repeated(c.seeds)} if group[0]["method"] != "pixels" else set()
+    if (
+        len(cells) > 1
+        and same
+        and all(any(set(g) <= set(h) for h in repeated(c.seeds)) for c in cells.values() for g in same)
+    ):
+        notes.append(
+            f"{label}: seeds {'; '.join(str(list(g)) for g in sorted(same))} gave identical numbers, so the interval is too narrow."
+        )
+    return notes
+
+
+# -- as text -----------------------------------------------------------------------------------------------------------------
+
+
+def percent(interval: Interval, plus_minus: str = "±") -> str:
+    """'61.42 ± 0.35', '61.42 (1 run)' or '-'. The interval is symmetric, so one number gives it."""
+    if interval.n == 0:
+        return "-"
+    if not interval.bounded:
+        return f"{100 * interval.mean:.2f} (1 run)"
+    return f"{100 * interval.mean:.2f} {plus_minus} {100 * interval.half:.2f}"
+
+
+def runs_of(row: Row) -> str:
+    counts = sorted({c.interval.n for c in row.cells.values()})
+    return "-".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "0"
+
+
+CAPTION = "Mean ± half the 95 % t interval over n seeds."
+
+
+def markdown(table: Table) -> str:
+    """A table in GitHub's Markdown, with caption and notes."""
+    head = ["method", "n", *map(column_name, table.columns)]
+    lines = [f"**{table.title}.** {CAPTION}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += [
+        "| "
+        + " | ".join([r.label.replace("|", "\\|"), runs_of(r), *(percent(r.cells[c].interval) for c in table.columns)])
+        + " |"
+        for r in table.rows
+    ]
+    return "\n".join([*lines, "", *(f"- {n}" for n in table.notes)]).rstrip() + "\n"
+
+
+def latex(table: Table) -> str:
+    """A table for LaTeX with booktabs; the notes stand below it as comments."""
+    head = ["method", "$n$", *map(column_name, table.columns)]
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape(table.title)}. {escape(CAPTION)}}}",
+        rf"\label{{tab:{table.id}}}",
+        rf"\begin{{tabular}}{{lr{'r' * len(table.columns)}}}",
+        r"\toprule",
+        " & ".join(h if "$" in h else escape(h) for h in head) + r" \\",
+        r"\midrule",
+    ]
+    for number, row in enumerate(table.rows):
+        if number and table.rows[number - 1].reference and not row.reference:
+            lines.append(r"\midrule")
+        lines.append(
+            " & ".join(
+                [escape(row.label), runs_of(row), *(percent(row.cells[c].interval, r"$\pm$") for c in table.columns)]
+            )
+            + r" \\"
+        )
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}", *(f"% {n}" for n in table.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def escape(text: str) -> str:
+    """Plain text for LaTeX."""
+    text = text.replace("\\", r"\textbackslash ").replace("±", r"$\pm$")
+    return re.sub(r"([%&#_{}])", r"\\\1", text) if "$" not in text else re.sub(r"([%&#_])", r"\\\1", text)
+
+
+def as_html(table: Table, beside: dict[str, Row] | None = None) -> str:
+    """A table for the report. beside: committed reference rows by key, whose cells are shown below the own ones.
+    Every number links to the runs it is made of."""
+    beside = beside or {}
+    out = [
+        f'<figure class="table" id="table-{table.id}"><figcaption><b>{html.escape(table.title)}.</b> {CAPTION}</figcaption>',
+        '<div class="scroll"><table><thead><tr><th>method</th><th class="n">n</th>',
+    ]
+    out += [f'<th class="n">{html.escape(column_name(c))}</th>' for c in table.columns]
+    out.append("</tr></thead><tbody>")
+    for row in table.rows:
+        out.append(
+            f'<tr class="{"reference" if row.reference else "method"}"><td>{html.escape(row.label)}</td><td class="n">{runs_of(row)}</td>'
+        )
+        for c in table.columns:
+            own, theirs = row.cells[c], beside[row.key].cells.get(c) if row.key in beside else None
+            text = html.escape(percent(own.interval))
+            text = f'<a href="#run-{own.runs[0]}" title="{html.escape(by_seed(own))}">{text}</a>' if own.runs else text
+            under = (
+                f"<small>committed {html.escape(percent(theirs.interval))}</small>"
+                if theirs and theirs.interval.n
+                else ""
+            )
+            out.append(f'<td class="n">{text}{under}</td>')
+        out.append("</tr>")
+    out.append("</tbody></table></div>")
+    if table.notes:
+        out.append("<ul class='notes'>" + "".join(f"<li>{html.escape(n)}</li>" for n in table.notes) + "</ul>")
+    return "".join(out) + "</figure>"
+
+
+def by_seed(cell: Cell) -> str:
+    return ", ".join(f"seed {s}: {100 * v:.2f}" for s, v in sorted(cell.seeds.items()))
