@@ -1,0 +1,90 @@
+"""What a notebook does besides thinking: keep its figures, numbers and claims, and say at the end that it got there.
+
+    nb = Results("00_music_in_five_minutes", out, seed=seed)
+    nb.figure(fig, "joint", "What the figure shows")          # kept as SVG, and shown
+    nb.claim("bound", loss >= bound, f"{loss:.3f} >= {bound:.3f}")   # kept, and an assertion
+    nb.finish(metrics={"loss": loss})                          # record.json, the last act
+
+`record.json` is what a runner judges the notebook by: an executed notebook on disk proves nothing, since papermill
+marks cells as completed that never ran. Works alike under papermill, Jupyter and nbmake, whatever the working
+directory: a relative `out` lies below the project (or below the working directory, for an installed package without
+the project around it).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from musiclib import record
+
+PROJECT = record.PACKAGE.parent
+
+
+def anchored(path: str | os.PathLike) -> Path:
+    """An absolute path: `path` itself, or below the project's root, or below the working directory without a
+    project."""
+    home = PROJECT if (PROJECT / "pyproject.toml").is_file() else Path.cwd()
+    return home / Path(path).expanduser()
+
+
+class Results:
+    """The folder of one executed notebook: figures/, record.json, and `runs/` for what it trains."""
+
+    def __init__(self, name: str, out: str | os.PathLike, **parameters: Any) -> None:
+        """name: of the notebook. out: folder for everything it leaves. parameters: the values it ran with."""
+        self.name, self.out, self.parameters = name, anchored(out), parameters
+        self.figures: list[dict[str, str]] = []
+        self.claims: dict[str, dict[str, Any]] = {}
+        self.started = record.now()
+        (self.out / "record.json").unlink(missing_ok=True)  # an old success must not vouch for this execution
+        shutil.rmtree(self.out / "figures", ignore_errors=True)
+        (self.out / "figures").mkdir(parents=True)
+
+    @property
+    def runs(self) -> Path:
+        """Where training runs of this notebook go; they resume from there."""
+        return self.out / "runs"
+
+    def figure(self, figure: Any, name: str, caption: str) -> Any:
+        """Keep a matplotlib figure as figures/NAME.svg and return it, so that the cell shows it. caption: one
+        sentence."""
+        if any(f["file"] == f"figures/{name}.svg" for f in self.figures):
+            raise ValueError(f"name={name!r}: this notebook has a figure of that name already")
+        import matplotlib
+
+        with matplotlib.rc_context({"svg.hashsalt": name}):  # element ids, else random: same figure, same file
+            figure.savefig(self.out / "figures" / f"{name}.svg", bbox_inches="tight", metadata={"Date": None})
+        self.figures.append({"file": f"figures/{name}.svg", "caption": caption})
+        return figure
+
+    def claim(self, key: str, holds: bool, text: str) -> None:
+        """Keep a claim with what was found, then assert it: AssertionError with that text if it does not hold."""
+        self.observe(key, bool(holds), text)
+        assert holds, f"{key}: {text}"
+
+    def observe(self, key: str, holds: bool | None, text: str) -> None:
+        """Keep an outcome that is a result either way: True, False, or None where the data do not decide."""
+        if key in self.claims:
+            raise ValueError(f"key={key!r}: this notebook has a claim of that name already")
+        self.claims[key] = {"holds": holds, "text": text}
+
+    def finish(self, **metrics: float) -> Path:
+        """Write record.json, atomically; the last line of every notebook. metrics: plain numbers by name."""
+        body = {
+            "schema": record.SCHEMA,
+            "kind": "notebook",
+            "status": "done",
+            "token": os.environ.get("MUSICLIB_RUN"),
+            "notebook": {"name": self.name},
+            "config": self.parameters,
+            "metrics": {name: float(value) for name, value in metrics.items()},
+            "figures": self.figures,
+            "claims": self.claims,
+            "time": {"started": self.started, "finished": record.now()},
+            **record.provenance(),
+        }
+        record.write_json(self.out / "record.json", body)
+        return self.out / "record.json"
