@@ -1,0 +1,39 @@
+"""Second routes that several checks share: the joint sample by sample, agreements of samples, whitening coordinates."""
+
+import numpy as np
+import torch
+
+from proofs_checks.strategies import Codes
+
+
+def blocks(codes: Codes) -> np.ndarray:
+    """The joint (S, S, K, K) as a numpy mean of outer products, sample by sample."""
+    total = np.zeros((codes.s, codes.s, codes.k, codes.k))
+    for a, b in zip(codes.q1.numpy(), codes.q2.numpy(), strict=True):
+        total += np.multiply.outer(a, b).transpose(0, 2, 1, 3)
+    return total / codes.n
+
+
+def off_pairs(segments: int) -> list[tuple[int, int]]:
+    """All ordered pairs of different segments."""
+    return [(s, t) for s in range(segments) for t in range(segments) if s != t]
+
+
+def agreements(q: torch.Tensor) -> np.ndarray:
+    """k_s(n, m) = <q_n(s), q_m(s)> as (S, N, N): for hard codes the indicator that samples n and m share their unit."""
+    x = q.numpy()
+    return np.stack([x[:, s] @ x[:, s].T for s in range(x.shape[1])])
+
+
+def contrast_basis(k: int) -> np.ndarray:
+    """U (K, K-1) with orthonormal columns, each summing to zero: Helmert's contrasts, in closed form."""
+    basis = np.zeros((k, k - 1))
+    for j in range(1, k):
+        basis[:j, j - 1], basis[j, j - 1] = 1 / np.sqrt(j * (j + 1)), -j / np.sqrt(j * (j + 1))
+    return basis
+
+
+def contrasts(q: torch.Tensor) -> np.ndarray:
+    """f_n = (sqrt K U^T q_n(s))_s, shape (N, S (K-1)): the code in whitening coordinates (C25)."""
+    k = q.shape[2]
+    return (np.sqrt(k) * q.numpy() @ contrast_basis(k)).reshape(len(q), -1)
