@@ -299,6 +299,12 @@ def test_simclr_simsiam_barlow_twins_vicreg_and_wmse_hand_their_embeddings_to_th
         assert float(method(x[0], x[1], index).loss.detach()) == pytest.approx(value, rel=1e-9), name
 
 
+def test_simsiam_standardises_the_output_of_its_projector():
+    z = torch.from_numpy(embeddings(build("simsiam"), views())[0])
+    torch.testing.assert_close(z.mean(dim=0), torch.zeros(4, dtype=torch.float64))
+    torch.testing.assert_close(z.var(dim=0, correction=0), torch.ones(4, dtype=torch.float64), rtol=1e-3, atol=0)
+
+
 def test_byol_adds_both_directions_and_asks_the_slow_copy():
     method, x = build("byol"), views()
     train(method, 1)
