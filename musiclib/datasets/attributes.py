@@ -80,8 +80,6 @@ def load(
                    clamped to 0..255
     """
     count = (10_000 if split == "train" else 2_000) if samples is None else samples
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     if label not in FACTORS:
         raise ValueError(f"label must be a factor ({', '.join(FACTORS)}), got {label!r}")
     if isinstance(noise, bool) or not 0 <= noise <= 64:
@@ -110,6 +108,8 @@ def sample_factors(
     """Independent draws of every factor, as value indices; the arguments are those of `load`."""
     if isinstance(samples, bool) or samples < 1:
         raise ValueError(f"samples must be at least 1, got {samples}")
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     probabilities, fixed = probabilities or {}, fixed or {}
     for option, given in (("probabilities", probabilities), ("fixed", fixed)):
         for name in given:
@@ -148,14 +148,15 @@ def render(
     unknown = [name for name in factors if name not in FACTORS]
     if missing or unknown:
         raise ValueError(
-            f"factors must hold exactly {', '.join(FACTORS)}; missing: {missing or 'none'}, unknown: {unknown or 'none'}"
+            f"factors must hold exactly {', '.join(FACTORS)}; "
+            f"missing: {missing or 'none'}, unknown: {unknown or 'none'}"
         )
     values = {name: torch.as_tensor(factors[name]).long() for name in FACTORS}
     count = len(values["shape"])
     for name, index in values.items():
         if index.shape != (count,):
             raise ValueError(f"factor {name!r} has shape {tuple(index.shape)}, expected ({count},) like 'shape'")
-        if count and not (0 <= int(index.min()) and int(index.max()) < len(FACTORS[name])):
+        if count and not (int(index.min()) >= 0 and int(index.max()) < len(FACTORS[name])):
             raise ValueError(
                 f"factor {name!r} must lie in 0..{len(FACTORS[name]) - 1}, got {int(index.min())}..{int(index.max())}"
             )

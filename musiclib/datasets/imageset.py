@@ -44,7 +44,7 @@ class ImageSet:
             raise ValueError(
                 f"labels must be int64 of shape ({n},), got {self.labels.dtype} of shape {tuple(self.labels.shape)}"
             )
-        if n and not (0 <= int(self.labels.min()) and int(self.labels.max()) < len(self.classes)):
+        if n and not (int(self.labels.min()) >= 0 and int(self.labels.max()) < len(self.classes)):
             raise ValueError(
                 f"labels must lie in 0..{len(self.classes) - 1} ({len(self.classes)} classes), "
                 f"got {int(self.labels.min())}..{int(self.labels.max())}"
@@ -72,7 +72,7 @@ class ImageSet:
         positions = torch.as_tensor(indices, dtype=torch.int64)
         if positions.ndim != 1:
             raise ValueError(f"indices must be one list of positions, got shape {tuple(positions.shape)}")
-        if len(positions) and not (0 <= int(positions.min()) and int(positions.max()) < len(self)):
+        if len(positions) and not (int(positions.min()) >= 0 and int(positions.max()) < len(self)):
             raise IndexError(
                 f"indices must lie in 0..{len(self) - 1}, got {int(positions.min())}..{int(positions.max())}"
             )
