@@ -108,9 +108,8 @@ def problem_with(parameter: Parameter, value: object) -> str | None:
         return f"{parameter.name}={value!r} is not finite, which the notebook format cannot carry"
     if accepts(ast.parse(parameter.annotation, mode="eval").body, value):
         return None
-    if not is_json(value):
-        return f"{parameter.name}={value!r} holds something that a notebook cannot be given (tuple, path, array or a key that is no text)"
-    return f"{parameter.name}={value!r} is {article(value)}, but {parameter.name} must be {parameter.annotation}"
+    inside = "" if is_json(value) else " of values that a notebook can be given (no tuples, paths or arrays; keys are text)"
+    return f"{parameter.name}={value!r} is {article(value)}, but {parameter.name} must be {parameter.annotation}{inside}"
 
 
 def article(value: object) -> str:

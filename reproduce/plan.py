@@ -341,16 +341,19 @@ def job_id(notebook: str, extra: str, varied: dict, identity: str) -> str:
 
 
 def papermill_disagrees(book: Notebook) -> list[str]:
-    """Parameters that this package reads in the notebook and papermill itself does not, or the other way round."""
+    """Parameters that this package reads in the notebook and papermill itself does not, or the other way round. Types with `|` or
+    quotes are let pass: papermill hands their values over, with a warning that it does not know them."""
     if book.problems:
         return []
     from papermill import inspect_notebook  # half a second, so only where it is needed
 
-    theirs = set(inspect_notebook(str(book.path)))
-    return [
-        f"has the parameter {n}, which papermill {'does not see' if n in book.parameters else 'alone sees'}; check its line"
-        for n in sorted(theirs ^ set(book.parameters))
-    ]
+    from reproduce.worker import braces
+
+    theirs = set(inspect_notebook(braces(book.path)))
+    beyond = {p.name for p in book.parameters.values() if set(p.annotation) & set("|'\"")}
+    differ = sorted((theirs ^ set(book.parameters)) - beyond)
+    sees = "papermill {} it; check its line"
+    return [f"has the parameter {n}: {sees.format('does not see' if n in book.parameters else 'alone sees')}" for n in differ]
 
 
 def missing_data(jobs: list[Job], data_root: str | None) -> list[str]:

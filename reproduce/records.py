@@ -183,8 +183,5 @@ def embedding(record: dict) -> int | None:
 def metric(record: dict, name: str) -> float | None:
     """A metric of a finished record; None where it is missing or not finite."""
     value = record["metrics"].get(name)
-    return (
-        float(value)
-        if isinstance(value, (int, float)) and math.isfinite(value) and record["status"] == "done"
-        else None
-    )
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if number and record["status"] == "done" else None

@@ -77,14 +77,19 @@ def own_record(job: Job, result: Path, token: str | None = None) -> tuple[dict |
             None,
             f"{RECORD} belongs to another run (it carries {carried or 'no token'!r}): the notebook must put MUSICLIB_RUN into it",
         )
-    told = found.get("parameters") if isinstance(found.get("parameters"), dict) else {}
-    for name, value in told.items():
+    told = found.get("config")
+    for name, value in (told if isinstance(told, dict) else {}).items():
         if name in job.values and name not in LOCATIONS and value != job.values[name]:
             return None, f"the notebook ran with {name}={value!r} although {name}={job.values[name]!r} was asked for"
-    for name in [*found.get("figures", []), *found.get("tables", [])]:
-        if not (job.folder(result) / str(name)).is_file():
+    for name in map(file_of, [*(found.get("figures") or []), *(found.get("tables") or [])]):
+        if not (job.folder(result) / name).is_file():
             return None, f"{RECORD} lists {name}, which does not exist"
     return found, ""
+
+
+def file_of(entry: str | dict) -> str:
+    """The file of an entry among a notebook's figures or tables: a name, or {"file": name, "caption": text}."""
+    return str(entry.get("file", "")) if isinstance(entry, dict) else str(entry)
 
 
 def state(job: Job, result: Path) -> str:
@@ -356,7 +361,7 @@ class Batch:
                     "cells_s": round(cells_seconds(folder / EXECUTED), 3),
                 },
                 "memory": {"peak_mb": round(attempt.peak_mb, 1) if attempt else None},
-                **self.facts,
+                **{part: found.get(part) or facts for part, facts in self.facts.items()},
                 "error": failure,
             },
         )
