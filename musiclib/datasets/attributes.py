@@ -76,14 +76,12 @@ def load(
                    leaves the draws of all others as they were.
     fixed          factor -> the one value (name or index) that it has throughout
     jitter         move the object by up to a pixel and shift its texture at random (not a factor)
-    noise          every channel of every pixel is moved by a uniform whole number in -noise..noise (0..64), then
+    noise          every channel of every pixel is moved by a uniform whole number in -noise..noise (0..63), then
                    clamped to 0..255
     """
     count = (10_000 if split == "train" else 2_000) if samples is None else samples
     if label not in FACTORS:
         raise ValueError(f"label must be a factor ({', '.join(FACTORS)}), got {label!r}")
-    if isinstance(noise, bool) or not 0 <= noise <= 64:
-        raise ValueError(f"noise must be a whole number in 0..64, got {noise}")
     factors = sample_factors(count, seed=seed, split=split, probabilities=probabilities, fixed=fixed)
     nuisance = None
     if jitter:
@@ -92,7 +90,7 @@ def load(
         nuisance = torch.from_numpy(_scaled(words, ranges))  # (n, 4): dx, dy, texture phase along u and v
         nuisance[:, :2] -= JITTER // 2
     images = render(factors, size=size, nuisance=nuisance)
-    if noise:
+    if noise != 0:
         add_noise(images, noise, seed, SPLITS[split])
     return ImageSet("attributes", split, images, factors[label], FACTORS[label], factors, FACTORS)
 
@@ -176,7 +174,9 @@ def render(
 
 
 def add_noise(images: UInt8[Tensor, "n c h w"], amount: int, seed: int, split: int = 0) -> None:
-    """Move every value by a uniform whole number in -amount..amount, clamped to 0..255; in place."""
+    """Move every value by a uniform whole number in -amount..amount, clamped to 0..255; in place; amount 0..63."""
+    if isinstance(amount, bool) or not 0 <= amount <= 63:  # 255 * (2 * 63 + 1) is the most that int16 holds
+        raise ValueError(f"noise must be a whole number in 0..63, got {amount}")
     per_image = images[0].numel()
     words_per_image = -(-per_image // 8)  # eight bytes a word; whole words an image, so that prefixes agree
     bits = random_words(len(images) * words_per_image, seed, split, NOISE_STREAM).astype("<u8").view(np.uint8)
