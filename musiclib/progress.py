@@ -78,21 +78,20 @@ class Display:
         """Whether it is time to refresh; asks for nothing but the clock."""
         return now - self.shown_at >= (BAR_SECONDS if self.terminal else LINE_SECONDS)
 
-    def show(self, state: Any, means: dict[str, float], lr: float, output: Output) -> None:
-        """Refresh with the means since the last refresh."""
-        now = time.monotonic()
-        if not self.due(now) or not means:
-            return
-        self._refresh(state, means, lr, self.health(output) if self.health else {}, now)
+    def show(self, state: Any, means: dict[str, float], lr: float, output: Output, *, ended: bool = False) -> None:
+        """Refresh, if it is time, with the means since the last look; at the end of an epoch with those of the epoch.
 
-    def epoch(self, state: Any, means: dict[str, float], lr: float, output: Output) -> None:
-        """The end of an epoch: always a refresh, with the means of the epoch. Short epochs do not flood a line-wise
-        log."""
+        The end of the run always shows; ends of epochs on a terminal too. Short epochs do not flood a line-wise log.
+        """
         now = time.monotonic()
-        if self.due(now) or state.step >= self.steps or self.bar is not None:
+        if not (self.due(now) or (ended and (self.bar is not None or state.step >= self.steps))) or not means:
+            return
+        if ended:
             entry = state.curve[-1]
-            averages = {name: v for name, v in entry.items() if name in means} or means
-            self._refresh(state, averages, lr, entry.get("health") or {}, now)
+            means, health = {name: entry.get(name, value) for name, value in means.items()}, entry.get("health") or {}
+        else:
+            health = self.health(output) if self.health else {}
+        self._refresh(state, means, lr, health, now)
 
     def _refresh(self, state: Any, means: dict[str, float], lr: float, health: dict[str, Any], now: float) -> None:
         (since, step), self.rate_from, self.shown_at = self.rate_from, (now, state.step), now

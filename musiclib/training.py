@@ -225,36 +225,24 @@ def train(
             method.after_step(state.step)
             watch.add(state.step, lr, output, norm)
 
-            now = time.monotonic()
+            now, ended = time.monotonic(), state.step % per_epoch == 0
             stopping = _agreed(stop(), state.step, device)
             saving = stopping or now - saved_at >= checkpoint_seconds
-            if saving or (display is not None and display.due(now)):
+            if ended or saving or (display is not None and display.due(now)):
                 means = watch.read(state.sums, left)
                 state.seconds, mark = state.seconds + time.monotonic() - mark, time.monotonic()
+                if ended:  # before any checkpoint: one at this step must hold the finished epoch and no sums of it
+                    averages = {name: value / count for name, (value, count) in state.sums.items()}
+                    entry = {"epoch": epoch + 1, "step": state.step, "lr": lr, "seconds": state.seconds, **averages}
+                    state.curve.append(entry | {"health": health(output) if health is not None else {}})
+                    state.sums = {}
                 if display is not None:
-                    display.show(state, means, lr, output)
+                    display.show(state, means, lr, output, ended=ended)
             if saving and state.step < total:
                 save()
                 saved_at = time.monotonic()
             if stopping and state.step < total:
                 raise Stopped(f"asked to stop: saved after step {state.step} of {total}; run the same command to go on")
-        means = watch.read(state.sums, left)
-        state.seconds += time.monotonic() - mark
-        averages = {name: total_ / count for name, (total_, count) in state.sums.items()}
-        monitored = {} if health is None else health(output)
-        state.curve.append(
-            {
-                "epoch": epoch + 1,
-                "step": state.step,
-                "lr": lr,
-                "seconds": state.seconds,
-                **averages,
-                "health": monitored,
-            }
-        )
-        state.sums = {}
-        if display is not None:
-            display.epoch(state, means, lr, output)
     save()
 
 
