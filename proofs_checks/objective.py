@@ -50,6 +50,16 @@ class Objective:
 MUSIC = Objective()
 
 
+def gradients(
+    objective: Objective, z1: Tensor, z2: Tensor, segments: int, temperature: float = 1.0, lam: float = 1.0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(loss, dL/dz1, dL/dz2) of logits (N, D); a view that the loss does not depend on has gradient zero."""
+    z1, z2 = z1.detach().clone().requires_grad_(), z2.detach().clone().requires_grad_()
+    loss = objective.logit_loss(z1, z2, segments, temperature, lam)
+    grad1, grad2 = torch.autograd.grad(loss, (z1, z2), materialize_grads=True)
+    return loss.detach(), grad1, grad2
+
+
 class Assembled(Objective):
     """The equations again, in parts that a wrong loss can replace one at a time."""
 

@@ -11,10 +11,14 @@ sample), `flipped` (a few samples differ).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
+
+from proofs_checks import designs
 
 Draw = Callable[[st.SearchStrategy], object]
 
@@ -180,44 +184,37 @@ def logits(
     return Logits(z1.reshape(shape[0], -1), z2.reshape(shape[0], -1), shape[1], t, f"{kind}, {view}, seed {seed}")
 
 
-# arrays that need no table ------------------------------------------------------------------------
+# exact arrays ----------------------------------------------------------------------------------------
 
-PRIMES = (2, 3, 5, 7)
-
-
-def lines(k: int, segments: int, slopes: int | None = None) -> Tensor:
-    """Units (N, S) of the array of lines over the integers modulo a prime K: segment x of sample (a, b) holds a + b x
-    mod K.
-
-    All K^2 pairs (a, b) with S <= K give every pair of units of two segments exactly once: an orthogonal array. With
-    `slopes` = m only b < m are kept: N = m K samples, every segment balanced, no two samples agree in two segments.
-    """
-    if k not in PRIMES or not 1 <= segments <= k:
-        raise ValueError(f"lines need a prime K and 1 <= S <= K, got K={k}, S={segments}")
-    a = torch.arange(k).repeat(k if slopes is None else slopes)
-    b = torch.arange(k if slopes is None else slopes).repeat_interleave(k)
-    return (a[:, None] + b[:, None] * torch.arange(segments)) % k
+ORDERS = (2, 3, 4, 5, 7)
+"""Units K of the arrays drawn below: prime powers, for which `designs.bush` has up to K + 1 segments."""
 
 
-def one_hot(units: Tensor, k: int) -> Tensor:
-    """Hard codes (N, S, K), float64, of units (N, S)."""
-    return torch.nn.functional.one_hot(units, k).double()
-
-
-def soften(q: Tensor, amount: float) -> Tensor:
-    """(1 - amount) q + amount / K."""
-    return (1 - amount) * q + amount / q.shape[-1]
+@lru_cache(maxsize=64)
+def array(k: int, segments: int) -> np.ndarray:
+    """Labels (K^2, S) of the Bush array, counted once."""
+    return designs.bush(k, segments)
 
 
 @st.composite
-def orthogonal(draw: Draw, *, k: tuple[int, ...] = PRIMES, s: tuple[int, int] = (2, 4)) -> Codes:
-    """Hard, invariant codes on an orthogonal array of lines, samples and units of every segment shuffled."""
-    units_per_segment = draw(st.sampled_from(k))
-    segments = draw(st.integers(s[0], min(s[1], units_per_segment)))
-    seed = draw(seeds)
+def orthogonal(draw: Draw, *, k: tuple[int, ...] = ORDERS, s: tuple[int, int] = (2, 4)) -> Codes:
+    """One-hot, invariant codes on an orthogonal array; samples, segments and the units of every segment shuffled."""
+    units = draw(st.sampled_from(k))
+    segments, seed = draw(st.integers(s[0], min(s[1], units + 1))), draw(seeds)
     g = generator(seed)
-    array = lines(units_per_segment, segments)[torch.randperm(units_per_segment**2, generator=g)]
+    columns = torch.randperm(units + 1, generator=g)[:segments]
+    labels = torch.from_numpy(array(units, units + 1))[torch.randperm(units**2, generator=g)][:, columns]
     for column in range(segments):
-        array[:, column] = torch.randperm(units_per_segment, generator=g)[array[:, column]]
-    q = one_hot(array, units_per_segment)
-    return Codes(q, q.clone(), f"lines, seed {seed}")
+        labels[:, column] = torch.randperm(units, generator=g)[labels[:, column]]
+    q = one_hot(labels, units)
+    return Codes(q, q.clone(), f"array, seed {seed}")
+
+
+def one_hot(labels: Tensor | np.ndarray, k: int) -> Tensor:
+    """Hard codes (N, S, K), float64, of labels (N, S)."""
+    return torch.nn.functional.one_hot(torch.as_tensor(labels), k).double()
+
+
+def smooth(q: Tensor, amount: float) -> Tensor:
+    """(1 - amount) q + amount / K: a step from the codes towards the uniform ones."""
+    return (1 - amount) * q + amount / q.shape[-1]
