@@ -194,8 +194,10 @@ def build(
     for job in plan.jobs:
         if seen.setdefault(job.id, job) is not job:
             problems.append(f"{path.name}: two jobs are called {job.id}; give one of the entries a `label`")
-    if check_data:
-        problems.extend(missing_data(plan.jobs, data_root))
+    if data_root is not None and not Path(data_root).expanduser().is_dir():
+        problems.append(f"--data-root {data_root}: there is no such folder")
+    elif check_data and not problems:
+        problems.extend(library_problems(plan.jobs))
     plan.problems = list(dict.fromkeys(problems))
     return plan
 
@@ -356,11 +358,13 @@ def papermill_disagrees(book: Notebook) -> list[str]:
     return [f"has the parameter {n}: {sees.format('does not see' if n in book.parameters else 'alone sees')}" for n in differ]
 
 
-def missing_data(jobs: list[Job], data_root: str | None) -> list[str]:
-    """One message for every data set that a job needs and that is not there."""
-    if data_root is not None and not Path(data_root).expanduser().is_dir():
-        return [f"--data-root {data_root}: there is no such folder"]
-    return []
+def library_problems(jobs: list[Job]) -> list[str]:
+    """What only the library knows: missing data, unknown methods. Its import takes seconds, so only where it is needed."""
+    if not any({"dataset", "datasets", "method"} & set(job.values) for job in jobs):
+        return []
+    from reproduce import checks
+
+    return [*checks.config_problems(jobs), *checks.data_problems(jobs)]
 
 
 def cores() -> int:

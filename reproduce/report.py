@@ -121,7 +121,7 @@ class Page:
             ("time of all notebooks", duration(spent)),
             (
                 "machine",
-                f"{environment.get('device_name', 'unknown')}, {environment.get('threads', '?')} threads a notebook",
+                f"{environment.get('device_name', 'unknown')}, {self.plan.get('threads', environment.get('threads', '?'))} threads a notebook",
             ),
             ("code", commit),
         ]

@@ -134,7 +134,7 @@ def run(
             )
         todo = [j for j in plan.jobs if state(j, result) != "done"]
         prepare_folder(result, RESERVE_MB + sum(j.disk_mb for j in todo))
-        batch = Batch(plan, result, executor, threads or max(1, cores() // executor.slots))
+        batch = Batch(plan, result, executor, threads or max(1, cores() // min(executor.slots, max(1, len(plan.jobs)))))
         batch.summary.skipped = [j.id for j in plan.jobs if j not in todo]
         batch.progress = Progress({j.id: j.minutes for j in todo}, executor.slots, stream, quiet)
         if note:
