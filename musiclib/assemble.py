@@ -6,18 +6,23 @@ import dataclasses
 import inspect
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from musiclib import checkpoint, record
 from musiclib.config import TrainConfig, build, method_class
+from musiclib.distributed import rank, world_size
 from musiclib.encoders import build_encoder
 from musiclib.method import Output
 from musiclib.training import local_randomness
-from musiclib.views import ViewConfig, view_preset
+from musiclib.views import ViewConfig, plain, view_preset
+
+if TYPE_CHECKING:
+    from musiclib.datasets.stream import ImageStream
 
 
 def build_method(
@@ -55,10 +60,17 @@ def view_configs(config: TrainConfig) -> tuple[ViewConfig, ViewConfig]:
 def load_data(config: TrainConfig, root: str | os.PathLike | None, *, evaluate: bool = True) -> tuple[Any, Any]:
     """(training set, held-out set): test set, or with `config.validation` the part cut off the training set.
 
-    Without `evaluate` no held-out set is read at all (None), though `validation` still cuts its part off.
+    Without `evaluate` no held-out set is read at all (None), though `validation` still cuts its part off. A dataset
+    named imagenet:PATH is not held in memory: both are `Streamed`.
     """
     from musiclib.datasets import load, validation_split
 
+    if config.dataset.split(":", 1)[0] == "imagenet":
+        if config.validation:
+            raise ValueError(
+                "validation is true; a streamed data set cannot be split, give PATH a train folder without it"
+            )
+        return Streamed.open(config, "train"), Streamed.open(config, "test") if evaluate else None
     train_set = load(config.dataset, "train", root=root, **config.dataset_options)
     if config.validation:
         train_set, held = validation_split(train_set)
@@ -66,9 +78,58 @@ def load_data(config: TrainConfig, root: str | os.PathLike | None, *, evaluate: 
     return train_set, load(config.dataset, "test", root=root, **config.dataset_options) if evaluate else None
 
 
+@dataclass(frozen=True)
+class Streamed:
+    """A tree of images read by worker processes, with what the loop asks of an `ImageSet`.
+
+    checksum: of names, sizes and times of the files, since reading a terabyte to name it would take longer than an
+    epoch.
+    """
+
+    stream: ImageStream
+    name: str
+    checksum: str
+    channels: int = 3
+
+    @classmethod
+    def open(cls, config: TrainConfig, split: str) -> Streamed:
+        """imagenet:PATH as `config` describes it; `dataset_options` may give the number of `workers`."""
+        from musiclib.datasets.cache import fingerprint_files
+        from musiclib.datasets.stream import ImageStream
+
+        path = Path(config.dataset.partition(":")[2]).expanduser().absolute()
+        first, second = view_configs(config)
+        same = ("size", "crop_scale", "crop_ratio")
+        if any(getattr(first, name) != getattr(second, name) for name in same):
+            raise ValueError(f"views of a streamed data set have to share {', '.join(same)}; they differ")
+        stream = ImageStream(
+            path, split, size=first.size, batch=config.batch, crop_scale=first.crop_scale,
+            crop_ratio=first.crop_ratio, seed=config.seed, rank=rank(), world=world_size(), **config.dataset_options,
+        )  # fmt: skip
+        return cls(stream, config.dataset, fingerprint_files(stream.files, path))
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    @property
+    def labels(self) -> Tensor:
+        return self.stream.labels
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.stream.classes
+
+    @torch.no_grad()
+    def features(self, encoder: nn.Module, view: ViewConfig, device: torch.device) -> Tensor:
+        """float32 features (N, F) of the centre crops, in the order of the files; the encoder is left in eval mode."""
+        encoder.eval()
+        parts = [encoder(plain(images.to(device), view)).float().cpu() for _, images, _ in self.stream.plain()]
+        return torch.cat(parts)
+
+
 def training_images(train_set: Any, device: torch.device) -> Any:
-    """What `musiclib.training.batches` reads: the uint8 images on the device, or a reader with a method `crops`."""
-    return train_set if hasattr(train_set, "crops") else train_set.images.to(device)
+    """What `musiclib.training.batches` reads: the uint8 images on the device, or the stream of a `Streamed`."""
+    return train_set.stream if isinstance(train_set, Streamed) else train_set.images.to(device)
 
 
 def health_of(method: nn.Module) -> Callable[[Output], dict[str, Any]]:
@@ -89,7 +150,11 @@ def score(
     from musiclib.evaluate import evaluate_features, extract
     from musiclib.evaluate.reference import calibrate, raw_pixels
 
-    if encoder is None:
+    if isinstance(train_set, Streamed):
+        if encoder is None or config.method == "random":
+            raise ValueError(f"method {config.method!r} needs its images in memory; {config.dataset!r} is streamed")
+        train, test = (s.features(encoder, view, device) for s in (train_set, held))
+    elif encoder is None:
         train, test = raw_pixels(train_set), raw_pixels(held)
     else:
         if config.method == "random":

@@ -33,7 +33,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     default = {f.name: f.default for f in dataclasses.fields(TrainConfig)}
     what.add_argument("--method", help=f"music, a baseline, supervised, random or pixels (default {default['method']})")
     what.add_argument(
-        "--dataset", help=f"attributes, digits, fashion_mnist, cifar10 or folder:PATH (default {default['dataset']})"
+        "--dataset",
+        help=f"attributes, digits, fashion_mnist, cifar10, folder:PATH or imagenet:PATH (default {default['dataset']})",
     )
     what.add_argument("--encoder", help=f"tiny, compact, resnet18 or resnet50 (default {default['encoder']})")
     what.add_argument("--epochs", type=int, help=f"passes over the training set (default {default['epochs']})")

@@ -54,7 +54,7 @@ class TrainConfig:
     options: dict[str, Any] = field(default_factory=dict)
     """Fields of the method's own options dataclass; what is not named keeps its default."""
     dataset: str = "cifar10"
-    """A name that `musiclib.datasets.load` knows."""
+    """A name that `musiclib.datasets.load` knows, or imagenet:PATH, a tree that worker processes stream."""
     dataset_options: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of `musiclib.datasets.load`."""
     encoder: str = "compact"

@@ -94,36 +94,27 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """This process's share of the steps `first`, `first` + 1, ... of an epoch: (index, x1, x2) on `device`.
 
-    images: the whole set as one uint8 tensor on `device`, or an object with
-
-        __len__() and  crops(order, configs, *, seed, epoch) -> iterator of (x1, x2)
-
-    for sets that do not fit in memory: order is (steps, share) positions, x1 and x2 are uint8 (share, C, size, size),
-    already cropped and resized by worker processes; flips, colours, blur and normalisation are done here, on the
-    device.
+    images: the whole set as one uint8 tensor on `device`, in the order of `epoch_order`; or, for sets that do not fit
+    in memory, an object with `batches(epoch, first)` that yields (index, x1, x2, ...) with this process's uint8 crops,
+    like `musiclib.datasets.stream.ImageStream`. It has its own order and has cropped already; flips, colours, blur and
+    normalisation are done here, on the device.
 
     View parameters are drawn for the global batch and then cut, so that W processes see the very images that one would.
     """
-    order = epoch_order(len(images), batch, seed=seed, epoch=epoch)
-    mine = share(batch)
+    mine, steps = share(batch), len(images) // batch
     if isinstance(images, Tensor):
-        crops = None
+        order = epoch_order(len(images), batch, seed=seed, epoch=epoch)[first:, mine].to(device)
+        sources = ((index, images[index], images[index]) for index in order)
     else:
-        crops = iter(images.crops(order[first:, mine], configs, seed=seed, epoch=epoch))
+        sources = images.batches(epoch, first)
         configs = tuple(dataclasses.replace(c, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0)) for c in configs)
-    on_device = order[:, mine].to(device)
-    for i in range(first, len(order)):
-        index = on_device[i]
-        if crops is None:
-            sources = (images[index],) * 2
-        else:
-            sources = tuple(x.to(device, non_blocking=True) for x in next(crops))
-        generator = view_generator(seed, epoch * len(order) + i)
+    for step, (index, *pixels) in enumerate(sources, start=epoch * steps + first):
+        generator = view_generator(seed, step)
         views = []
-        for source, config in zip(sources, configs, strict=True):
+        for source, config in zip(pixels[:2], configs, strict=True):
             params = draw(config, batch, *source.shape[2:], generator)
-            views.append(render(source, _rows(params, mine), config))
-        yield index, views[0], views[1]
+            views.append(render(source.to(device, non_blocking=True), _rows(params, mine), config))
+        yield index.to(device, non_blocking=True), views[0], views[1]
 
 
 def _rows(params: ViewParams, mine: slice) -> ViewParams:

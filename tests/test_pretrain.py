@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from musiclib import checkpoint, datasets, record
-from musiclib.assemble import build_method, view_configs
+from musiclib.assemble import Streamed, build_method, view_configs
 from musiclib.command import main
 from musiclib.config import TrainConfig
 from musiclib.methods import METHODS
@@ -72,31 +75,48 @@ def test_views_belong_to_the_samples_that_the_index_names():
         torch.testing.assert_close(x2, expected)
 
 
-class FromWorkers:
-    """What a reader of images that do not fit in memory looks like to the loop."""
+@pytest.fixture
+def tree(tmp_path):
+    """train/CLASS/*.png and test/CLASS/*.png: two colours that a random encoder tells apart."""
+    noise = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 4)):
+        for name, colour in (("blue", (20, 40, 200)), ("red", (200, 40, 20))):
+            folder = tmp_path / "tree" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = np.clip(np.array(colour) + noise.integers(-20, 20, (40, 30, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    return tmp_path / "tree"
 
-    def __init__(self, images):
-        self.images, self.asked = images, []
 
-    def __len__(self):
-        return len(self.images)
-
-    def crops(self, order, configs, *, seed, epoch):
-        self.asked.append((tuple(order.shape), seed, epoch))
-        for rows in order:
-            yield self.images[rows], self.images[rows].flip(3)
+def streamed(tree, **changes) -> TrainConfig:
+    return small(
+        dataset=f"imagenet:{tree}", dataset_options={"workers": 0}, batch=8, epochs=2, views={"size": 16}, **changes
+    )
 
 
-def test_a_lazy_reader_plugs_in_where_the_images_would_be():
-    images = datasets.load("digits").images[:40]
-    reader = FromWorkers(images)
-    views = view_configs(small(views={"jitter_p": 0.0, "flip": 0.0, "size": 8}))
-    got = list(batches(reader, views, batch=8, seed=5, epoch=1, first=2))
-    assert reader.asked == [((3, 8), 5, 1)]
-    assert len(got) == 3
-    for index, x1, x2 in got:  # it has cropped already: here only colours and normalisation
-        torch.testing.assert_close(x1, plain(images[index], views[0]))
-        torch.testing.assert_close(x2, plain(images[index].flip(3), views[0]))
+def test_a_tree_too_large_for_memory_comes_from_a_stream(tree, tmp_path):
+    config = streamed(tree)
+    done = run(config, tmp_path / "r", progress=False)
+    assert done["data"]["samples"] == 24
+    assert [e["step"] for e in done["curve"]] == [3, 6]
+    assert 0.5 <= done["metrics"]["linear/test/top1"] <= 1
+    with pytest.raises(ValueError, match="streamed"):
+        run(streamed(tree, validation=True), tmp_path / "v", progress=False)
+
+
+def test_batches_of_a_stream_are_its_crops_without_a_second_crop(tree):
+    config = streamed(tree)
+    stream = Streamed.open(config, "train").stream
+    off = {"jitter_p": 0.0, "grey_p": 0.0, "flip": 0.0, "blur_p": 0.0, "solarise_p": 0.0}
+    views = tuple(dataclasses.replace(v, **off) for v in view_configs(config))
+    got = list(batches(stream, views, batch=8, seed=0, epoch=1, first=1))
+    raw = list(stream.batches(1, 1))
+    assert len(got) == len(raw) == 2
+    for (index, x1, x2), (positions, c1, c2, _) in zip(got, raw, strict=True):
+        assert torch.equal(index, positions)
+        torch.testing.assert_close(x1, plain(c1, views[0]))
+        torch.testing.assert_close(x2, plain(c2, views[0]))
 
 
 # --- a run and its record
