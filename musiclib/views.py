@@ -163,7 +163,10 @@ class ViewParams:
         values = [getattr(self, f.name) for f in fields(self)]
         if all(v.device == torch.device(device) for v in values):
             return self
-        moved = torch.stack([v.float() for v in values]).to(device)
+        moved = torch.stack([v.float() for v in values])
+        if torch.device(device).type == "cuda":  # from pinned memory the copy does not make the CPU wait for the GPU
+            moved = moved.pin_memory()
+        moved = moved.to(device, non_blocking=True)
         return ViewParams(*(m.to(v.dtype) for m, v in zip(moved, values, strict=True)))
 
 
@@ -256,6 +259,12 @@ def blur_matrix(sigma: Float[Tensor, "n"], size: int) -> Float[Tensor, "n size s
     return weight / weight.sum(-1, keepdim=True)
 
 
+@lru_cache(maxsize=64)
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """A small float32 tensor, sent to its device once: every such transfer would wait for the GPU."""
+    return torch.tensor(values, device=device)
+
+
 @lru_cache(maxsize=16)
 def _yiq(device: torch.device) -> tuple[Tensor, Tensor]:
     forward = torch.tensor(_YIQ, dtype=torch.float64)
@@ -273,7 +282,7 @@ def colour_matrix(
     bright, contrast = params.brightness[:, None, None], params.contrast[:, None, None]
     if channels == 1:
         return bright * contrast, (1.0 - contrast) * bright * mean_rgb[:, :, None]
-    luma = torch.tensor(LUMA, device=device)
+    luma = _constant(LUMA, device)
     eye, grey = torch.eye(3, device=device), luma.expand(3, 3)  # grey @ x: the luma in every channel
     pivot = (mean_rgb @ luma)[:, None, None] * bright
     to_yiq, from_yiq = _yiq(device)
@@ -327,7 +336,7 @@ def render(images: UInt8[Tensor, "n c h w"], params: ViewParams, config: ViewCon
 
 
 def _normalise(x: Tensor, config: ViewConfig) -> Tensor:
-    mean, std = (torch.tensor(v, device=x.device).view(1, -1, 1, 1) for v in (config.mean, config.std))
+    mean, std = (_constant(v, x.device).view(1, -1, 1, 1) for v in (config.mean, config.std))
     x = x.sub_(mean).mul_(1.0 / std)
     return x.contiguous(memory_format=torch.channels_last) if config.channels_last else x
 
