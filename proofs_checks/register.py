@@ -35,7 +35,8 @@ class Claim:
 
     statement: one sentence of plain text; latex: the formula; words: the phrase of the source, verbatim, or None;
     premises: what has to hold, exactly; verdict: one of VERDICTS; proof: a few lines; corrected: for a claim that is
-    false as worded, the form that is true; where: where a premise is used, or what happens without it.
+    false as worded, the form that is true; where: where a premise is used, or what happens without it; rests_on: claims
+    whose checks carry this one too.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Claim:
     words: str | None = None
     corrected: str | None = None
     where: str | None = None
+    rests_on: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
@@ -60,7 +62,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Check:
-    """A property, the claims it carries and its controls. `cost` divides the number of examples of the quick profile."""
+    """A property, the claims it carries, its controls. `cost` divides the number of examples of the quick profile."""
 
     name: str
     claims: tuple[str, ...]
@@ -87,7 +89,7 @@ def check(
     examples: Sequence[Mapping[str, Any]] = (),
     cost: float = 1.0,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a check for `claims`. `examples` are tried first, in every profile; without `given` the body runs once."""
+    """Register a check for `claims`. `examples` are tried first, always; without `given` the body runs once."""
 
     def register(body: Callable[..., None]) -> Callable[..., None]:
         name = body.__name__
@@ -133,7 +135,7 @@ def note_share(share: float) -> None:
 
 @dataclass
 class Outcome:
-    """What became of one check on one objective: 'held', 'refuted' (an assertion failed) or 'crashed' (anything else)."""
+    """What became of a check on an objective: 'held', 'refuted' (an assertion failed) or 'crashed' (anything else)."""
 
     check: str
     objective: str

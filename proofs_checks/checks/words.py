@@ -272,3 +272,29 @@ def similarity_alone_is_content_with_a_constant(objective: Objective, unit: int,
     softer = strategies.smooth(q, 0.2)
     agreement = (1 - 0.2 + 0.2 / k) ** 2 + (k - 1) * (0.2 / k) ** 2
     close(objective.code_terms(softer, softer)[2], -math.log(agreement), loss_tolerance(n, s, k, lam=1.0), "invariance")
+
+
+@check(
+    "W14",
+    given={"k": st.integers(2, 7), "segments": st.integers(2, 4), "skew": st.integers(2, 5)},
+    kills=("off_product_of_marginals", "off_mi_only", "off_gaussian_cov", "off_collision", "loss_zero"),
+)
+def entropy_is_not_the_opposite_of_information(objective: Objective, k: int, segments: int, skew: int) -> None:
+    """-L_off, the joint entropy of two segments, is H + H - I: it can rise with the mutual information, and stay low
+    without any.
+
+    Premises: hard, equal views. Constant codes: entropy 0, information 0. Identical balanced segments: both log K. Two
+    independent segments with units in the ratio `skew` to 1: information 0, entropy 2 H(1/(1+skew)) below 2 log K.
+    Why: chain rule; the two aims coincide only at fixed usage of the units.
+    """
+    constant = strategies.one_hot(np.zeros((k, segments), int), k)
+    identical = strategies.one_hot(np.repeat(np.arange(k)[:, None], segments, axis=1), k)
+    tolerance = loss_tolerance(k, segments, k)
+    close(-objective.code_terms(constant, constant)[1], 0.0, tolerance, "entropy of constant codes")
+    close(-objective.code_terms(identical, identical)[1], math.log(k), tolerance, "entropy of identical segments")
+    column = np.array([0] * skew + [1])
+    pairs = np.array([(a, b) for a in column for b in column])
+    skewed = strategies.one_hot(pairs, k)
+    share = 1 / (1 + skew)
+    entropy = -share * math.log(share) - (1 - share) * math.log(1 - share)
+    close(-objective.code_terms(skewed, skewed)[1], 2 * entropy, loss_tolerance(len(pairs), 2, k), "entropy, skewed")

@@ -1,0 +1,27 @@
+"""The register of claims: the paper's words first, then C1 to C42.
+
+Of the paper an excerpt was available (its abstract, introduction and the first lines of its method); the excerpt does
+not print the equation of the loss. The three terms checked here are those of the authors' follow-up (IMSVD, arXiv
+2501.03469, public code), with the weight lambda of the invariance term as a parameter: lambda = 0 is the loss of the
+joint distribution alone, lambda = 1 the follow-up's. The paper's own theorems may carry hypotheses that the excerpt
+does not show, so "false as worded" means: the sentence, read as a statement about minimisers of this loss, has an exact
+counterexample; the corrected form says what is true.
+
+kappa = log K - 1 + lambda throughout; tau = mean <q', q''>; gap = L + 3 log K; hard = one-hot.
+"""
+
+from proofs_checks.claims import batches, bounds, dependence, relations, words
+from proofs_checks.claims.quotations import QUOTATIONS
+from proofs_checks.register import CHECKS, Check, Claim
+
+CLAIMS: dict[str, Claim] = {
+    claim.id: claim for claim in (*words.CLAIMS, *bounds.CLAIMS, *dependence.CLAIMS, *batches.CLAIMS, *relations.CLAIMS)
+}
+
+__all__ = ["CLAIMS", "QUOTATIONS", "checks_of"]
+
+
+def checks_of(claim: Claim) -> list[Check]:
+    """The checks that carry a claim: its own, then those of the claims it rests on."""
+    ids = (claim.id, *claim.rests_on)
+    return [check for one in ids for check in CHECKS.values() if one in check.claims]
