@@ -44,7 +44,7 @@ from musiclib.assemble import (
 from musiclib.config import TrainConfig
 from musiclib.distributed import broadcast_state, is_main, world_size
 from musiclib.optimisers import build_optimiser, load_optimiser_state, optimiser_state
-from musiclib.processes import pick_device, processes, stop_signal, told
+from musiclib.processes import cudnn_choice, pick_device, processes, stop_signal, told
 from musiclib.progress import Display, levels
 from musiclib.training import (
     Stopped,
@@ -117,7 +117,7 @@ def run(
             base["environment"]["processes"] = world_size()
             start = time.monotonic()
             try:
-                with local_randomness(config.seed, device):
+                with local_randomness(config.seed, device), cudnn_choice(config.deterministic):
                     body = _run(resolved, run_id, out_dir, data_root, device, progress, evaluate, checkpoint_seconds)
             except Stopped:
                 raise
@@ -174,8 +174,6 @@ def _run(
     """The run itself: the parts of the record that depend on what happened."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        torch.backends.cudnn.benchmark = not config.deterministic
-        torch.backends.cudnn.deterministic = config.deterministic
     train_set, held = load_data(config, data_root, evaluate=evaluate)
     views = view_configs(config)
     body: dict[str, Any] = {

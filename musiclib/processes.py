@@ -65,3 +65,15 @@ def stop_signal() -> Iterator[Callable[[], bool]]:
         yield arrived.is_set
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def cudnn_choice(deterministic: bool) -> Iterator[None]:
+    """cuDNN's fastest kernels by trial, or its deterministic ones; the caller's choice returns afterwards."""
+    flags = torch.backends.cudnn
+    before = flags.benchmark, flags.deterministic
+    flags.benchmark, flags.deterministic = not deterministic, deterministic
+    try:
+        yield
+    finally:
+        flags.benchmark, flags.deterministic = before
