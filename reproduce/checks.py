@@ -1,4 +1,5 @@
-"""What only the library can say about a plan before it starts: are the data there, is there such a method, do values go together."""
+"""What only the library can say about a plan before it starts: are the data there, is there such a method, do values
+go together."""
 
 from __future__ import annotations
 
@@ -10,12 +11,15 @@ from reproduce.plan import Job
 
 
 def data_problems(jobs: list[Job]) -> list[str]:
-    """One message for every data set that jobs name (parameters `dataset`, `datasets`) and that is not there, with where it was
-    looked for and how to get it. Small sets are read for it, which also fills their cache; folders are only looked for."""
+    """One message for every data set that jobs name (parameters `dataset`, `datasets`) and that is not there, with
+    where it was looked for and how to get it. Small sets are read for it, which also fills their cache; folders are
+    only looked for."""
     from musiclib import datasets
 
     wanted: dict[tuple[str, str], list[str]] = {}
     for job in jobs:
+        if job.processes:
+            continue  # checked when it was planned
         named = [job.values.get("dataset"), *(job.values.get("datasets") or [])]
         for name in named:
             if isinstance(name, str) and name:
@@ -43,7 +47,7 @@ def config_problems(jobs: list[Job]) -> list[str]:
 
     fields, found = {f.name for f in dataclasses.fields(TrainConfig)}, []
     for job in jobs:
-        values = {n: v for n, v in job.values.items() if n in fields}
+        values = {} if job.processes else {n: v for n, v in job.values.items() if n in fields}
         if not {"method", "epochs"} <= set(values):
             continue
         try:

@@ -74,13 +74,19 @@ class Local:
 
 
 def supervise(spec_path: str) -> int:
-    """What runs on a cluster's node: the worker, to its end, and nothing of it left behind when this is cancelled."""
-    token = json.loads(Path(spec_path).read_text(encoding="utf-8"))["environment"][RUN]
+    """What runs on a cluster's machine: the worker, to its end, and nothing of it left behind when this is cancelled.
+    With several machines it runs on each; the first one's exit code is the job's."""
+    import submitit
+
+    here = submitit.JobEnvironment()
+    spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
+    if spec.get("nodes", 1) > 1:
+        os.environ.update(MUSICLIB_NODE=str(here.node), MUSICLIB_HOST=here.hostnames[0])
     process = launch(Path(spec_path))
     try:
         return process.wait()
     finally:
-        end_all(RUN, token, grace=2.0)
+        end_all(RUN, spec["environment"][RUN], grace=2.0)
 
 
 class ClusterHandle:
@@ -91,7 +97,7 @@ class ClusterHandle:
         if not self.job.done():
             return None
         try:
-            return int(self.job.result())
+            return max(int(code) for code in self.job.results())
         except Exception:  # whatever happened there: the notebook's own record decides, submitit's log says more
             return LOST
 
@@ -118,5 +124,14 @@ class Cluster:
         self.executor = submitit.AutoExecutor(folder=str(Path(folder) / "submitit"), cluster=cluster)
 
     def start(self, spec_path: Path, token: str, minutes: float) -> ClusterHandle:
-        self.executor.update_parameters(name="music", timeout_min=max(1, round(minutes) + 5), **self.options)
+        spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
+        options = {
+            "name": "music",
+            "timeout_min": max(1, round(minutes) + 5),
+            "nodes": spec.get("nodes", 1),
+            "tasks_per_node": 1,
+        }
+        if spec.get("processes", 0) > 1:
+            options["gpus_per_node"] = spec["processes"]
+        self.executor.update_parameters(**options | self.options)
         return ClusterHandle(self.executor.submit(supervise, str(spec_path)), token)

@@ -108,8 +108,12 @@ def problem_with(parameter: Parameter, value: object) -> str | None:
         return f"{parameter.name}={value!r} is not finite, which the notebook format cannot carry"
     if accepts(ast.parse(parameter.annotation, mode="eval").body, value):
         return None
-    inside = "" if is_json(value) else " of values that a notebook can be given (no tuples, paths or arrays; keys are text)"
-    return f"{parameter.name}={value!r} is {article(value)}, but {parameter.name} must be {parameter.annotation}{inside}"
+    inside = (
+        "" if is_json(value) else " of values that a notebook can be given (no tuples, paths or arrays; keys are text)"
+    )
+    return (
+        f"{parameter.name}={value!r} is {article(value)}, but {parameter.name} must be {parameter.annotation}{inside}"
+    )
 
 
 def article(value: object) -> str:

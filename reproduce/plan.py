@@ -20,6 +20,8 @@ A profile is a YAML file in `reproduce/profiles/`:
           - {method: music}
           - {method: simclr, options: {temperature: 0.5}}
 
+An entry with `pretrain:` trains through torchrun instead, see training.py.
+
 All mistakes of a profile, of `--set` and of the notebooks are collected in `Plan.problems`, so that they are told at
 once.
 """
@@ -85,6 +87,9 @@ class Job:
     minutes: float
     disk_mb: float
     limit_minutes: float
+    source: str = ""  # hash of the notebook alone
+    processes: int = 0  # 0: a notebook; else a training through torchrun, so many processes a machine
+    nodes: int = 1
 
     def folder(self, result: Path) -> Path:
         """Where everything of this job lies: the notebook's `out`."""
@@ -169,26 +174,28 @@ def build(
     chosen = read_settings(settings or [], problems)
     if data_root is not None:
         chosen["data_root"] = str(Path(data_root).expanduser().resolve())
-    entries = entries_of(content, path.name, notebooks, problems)
-    entries = select(entries, only or [], problems)
-    for name in dict.fromkeys(e["notebook"] for e in entries):
+    entries = select(entries_of(content, path.name, notebooks, problems), only or [], problems)
+    for name in dict.fromkeys(e["notebook"] for e in entries if "pretrain" not in e):
         book = read_notebook(Path(notebooks) / f"{name}.ipynb")
         plan.notebooks[name] = book
         problems.extend(f"{name}.ipynb {p}" for p in book.problems)
         problems.extend(f"{name}.ipynb {p}" for p in papermill_disagrees(book))
     used: set[str] = set()
     for entry in entries:
-        book = plan.notebooks[entry["notebook"]]
-        if book.parameters:
+        if "pretrain" in entry:
+            from reproduce import training  # brings the library, and torch with it
+
+            plan.jobs.extend(training.expand(entry, chosen, data_root, used, problems))
+        elif (book := plan.notebooks[entry["notebook"]]).parameters:
             plan.jobs.extend(expand(entry, book, content.get("parameters", {}), chosen, used, problems))
-    common = content.get("parameters", {}) if not only else {}
-    for name, what in [
-        *((n, f"{path.name} parameters") for n in common),
-        *((n, "--set") for n in chosen if n != "data_root"),
-    ]:
-        if name not in used and plan.notebooks and all(b.parameters for b in plan.notebooks.values()):
-            known = {p for b in plan.notebooks.values() for p in b.parameters}
-            problems.append(f"{what}: none of the chosen notebooks has it: {unknown_name(name, known, 'parameter')}")
+    if plan.notebooks and all(b.parameters for b in plan.notebooks.values()):
+        known = {p for b in plan.notebooks.values() for p in b.parameters}
+        common = [(n, f"{path.name} parameters") for n in content.get("parameters", {}) if not only]
+        for name, what in [*common, *((n, "--set") for n in chosen if n != "data_root")]:
+            if name not in used:
+                problems.append(
+                    f"{what}: none of the chosen notebooks has it: {unknown_name(name, known, 'parameter')}"
+                )
     plan.jobs = select_jobs(plan.jobs, only or [])
     seen: dict[str, Job] = {}
     for job in plan.jobs:
@@ -207,7 +214,7 @@ def read_settings(settings: list[str], problems: list[str]) -> dict[str, str]:
     chosen: dict[str, str] = {}
     for text in settings:
         name, equals, value = text.partition("=")
-        if not equals or not name.isidentifier():
+        if not equals or not name.replace(".", "_").isidentifier():
             problems.append(f"--set {text!r} must read NAME=VALUE")
         elif name == "out":
             problems.append(
@@ -229,6 +236,18 @@ def entries_of(content: dict, where: str, notebooks: Path, problems: list[str]) 
         here = f"{where} job {number}"
         if not isinstance(raw, dict):
             problems.append(f"{here}: must be a mapping with a key `notebook`, not {raw!r}")
+            continue
+        if "pretrain" in raw:
+            from reproduce.training import KEYS
+
+            entries.append(
+                {
+                    **typed(raw, KEYS, here, problems),
+                    "where": here,
+                    "notebook": "pretrain",
+                    "pretrain": str(raw["pretrain"]),
+                }
+            )
             continue
         entry = typed(raw, JOB_KEYS, here, problems)
         if "notebook" not in entry:
@@ -322,6 +341,7 @@ def expand(entry: dict, book: Notebook, common: dict, chosen: dict, used: set[st
             minutes=minutes,
             disk_mb=entry.get("disk_mb", 20.0),
             limit_minutes=entry.get("limit_minutes", max(10.0, 10 * minutes)),
+            source=book.hash,
         )
         jobs.setdefault(job.hash, job)  # --set may make several of them the same
     return list(jobs.values())
@@ -343,8 +363,8 @@ def job_id(notebook: str, extra: str, varied: dict, identity: str) -> str:
 
 
 def papermill_disagrees(book: Notebook) -> list[str]:
-    """Parameters that this package reads in the notebook and papermill itself does not, or the other way round. Types with `|` or
-    quotes are let pass: papermill hands their values over, with a warning that it does not know them."""
+    """Parameters that this package reads in the notebook and papermill itself does not, or the other way round. Types
+    with `|` or quotes are let pass: papermill hands their values over, with a warning that it does not know them."""
     if book.problems:
         return []
     from papermill import inspect_notebook  # half a second, so only where it is needed
@@ -355,11 +375,15 @@ def papermill_disagrees(book: Notebook) -> list[str]:
     beyond = {p.name for p in book.parameters.values() if set(p.annotation) & set("|'\"")}
     differ = sorted((theirs ^ set(book.parameters)) - beyond)
     sees = "papermill {} it; check its line"
-    return [f"has the parameter {n}: {sees.format('does not see' if n in book.parameters else 'alone sees')}" for n in differ]
+    return [
+        f"has the parameter {n}: {sees.format('does not see' if n in book.parameters else 'alone sees')}"
+        for n in differ
+    ]
 
 
 def library_problems(jobs: list[Job]) -> list[str]:
-    """What only the library knows: missing data, unknown methods. Its import takes seconds, so only where it is needed."""
+    """What only the library knows: missing data, unknown methods. Its import takes seconds, so only where it is
+    needed."""
     if not any({"dataset", "datasets", "method"} & set(job.values) for job in jobs):
         return []
     from reproduce import checks

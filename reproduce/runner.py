@@ -265,6 +265,9 @@ class Batch:
             "notebook": str(job.path),
             "values": job.values,
             "out": str(folder),
+            "hash": job.hash,
+            "processes": job.processes,
+            "nodes": job.nodes,
             "threads": self.threads,
             "environment": extra,
         }
@@ -348,7 +351,7 @@ class Batch:
                 "run": job.hash,
                 "status": "failed" if failure else "done",
                 "job": job.id,
-                "notebook": {"name": job.notebook, "hash": self.plan.notebooks[job.notebook].hash},
+                "notebook": {"name": job.notebook, "hash": job.source},
                 "config": {k: v for k, v in job.values.items() if k not in LOCATIONS},
                 "seed": job.values.get("seed"),
                 "metrics": found.get("metrics") or {},

@@ -14,7 +14,6 @@ import json
 import os
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from reproduce.kernel import die_with_parent
@@ -138,6 +137,10 @@ def main(path: str) -> int:
     os.environ["MUSICLIB_PARENT"] = str(os.getpid())
     spec = json.loads(Path(path).read_text(encoding="utf-8"))
     out = Path(spec["out"])
+    if spec.get("processes"):
+        from reproduce import training
+
+        return finish(out, training.execute(spec))
     for name in (EXECUTED, PARTIAL, FAILURE):
         (out / name).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(
@@ -146,20 +149,21 @@ def main(path: str) -> int:
         os.environ.update(
             JUPYTER_RUNTIME_DIR=short, IPYTHONDIR=str(Path(short) / "ipython")
         )  # no startup files of the user
-        began = time.monotonic()
         failure = execute(spec, short)
-    if failure:
-        failure["wall_s"] = round(time.monotonic() - began, 3)
-        temporary = out / f".{FAILURE}"
-        temporary.write_text(json.dumps(failure, indent=1), encoding="utf-8")
-        os.replace(temporary, out / FAILURE)
-        print(
-            f"{failure['kind']} (cell {failure['cell']}): {failure['name']}: {failure['message']}\n{failure['traceback']}",
-            flush=True,
-        )
     with contextlib.suppress(FileNotFoundError):
         os.replace(out / PARTIAL, out / EXECUTED)
-    return 1 if failure else 0
+    return finish(out, failure)
+
+
+def finish(out: Path, failure: dict | None) -> int:
+    """Leave failure.json, whole or not at all, and say the same in the log; the exit code."""
+    if failure is None:
+        return 0
+    (out / f".{FAILURE}").write_text(json.dumps(failure, indent=1), encoding="utf-8")
+    os.replace(out / f".{FAILURE}", out / FAILURE)
+    print(f"{failure['kind']} (cell {failure['cell']}): {failure['name']}: {failure['message']}", flush=True)
+    print(failure["traceback"], flush=True)
+    return 1
 
 
 if __name__ == "__main__":
