@@ -405,6 +405,42 @@ def test_a_sample_that_the_last_epoch_did_not_show_has_no_label(name):
     assert float(method(x[0, BATCH:], x[1, BATCH:], torch.arange(BATCH, SAMPLES)).loss.detach()) == 0
 
 
+@pytest.mark.parametrize("name", ["deepcluster", "sela"])
+def test_labels_do_not_outlive_the_epoch_after_the_one_that_showed_the_sample(name):
+    method, x = build(name), views()
+    for epoch, shown in enumerate((slice(0, BATCH), slice(BATCH, SAMPLES))):
+        method.before_epoch(epoch)
+        step(method, x[:, shown], torch.arange(SAMPLES)[shown], epoch + 1)
+    method.before_epoch(2)
+    assert (method.labels[:, :BATCH] == UNLABELLED).all()
+    assert (method.labels[:, BATCH:] >= 0).all()
+
+
+def test_deepcluster_starts_every_head_and_epoch_from_other_rows():
+    method = build("deepcluster", heads=3, prototypes=5, iterations=1)
+    rows = torch.randn(SAMPLES, 3, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    found = []
+    for epoch in (1, 2):
+        method.memory.write(torch.arange(SAMPLES), rows, rows)
+        method.before_epoch(epoch)
+        found += [p.clone() for p in method.prototypes]
+    assert all(not torch.equal(a, b) for i, a in enumerate(found) for b in found[:i])
+
+
+def test_sela_labels_odd_heads_by_the_second_view_and_keeps_prototypes_on_the_sphere():
+    method = build("sela")
+    rows = torch.randn(2, SAMPLES, 3, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    method.memory.write(torch.arange(SAMPLES), *rows)
+    method.before_epoch(1)
+    for head in range(2):
+        expected = method._balanced_labels(rows[head], method.prototypes[head])
+        assert torch.equal(method.labels[head], expected)
+        assert not torch.equal(expected, method._balanced_labels(rows[1 - head], method.prototypes[head]))
+    x = views()
+    step(method, x, torch.arange(SAMPLES), 1)
+    torch.testing.assert_close(method.prototypes.detach().norm(dim=2), torch.ones(2, 4, dtype=torch.float64))
+
+
 def test_sela_labels_use_every_prototype_about_equally():
     method = build("sela", heads=1, prototypes=4, iterations=200)
     rows = torch.randn(2, SAMPLES, 3, generator=torch.Generator().manual_seed(4), dtype=torch.float64)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from musiclib.baselines.kmeans import spherical_kmeans
+from musiclib.baselines.kmeans import _fill_empty, spherical_kmeans
 from musiclib.baselines.memory import EmbeddingMemory
 from musiclib.baselines.momentum import cosine_momentum, follow, frozen_copy
 from musiclib.baselines.numerics import check_views
@@ -138,6 +138,14 @@ def test_no_cluster_is_empty_even_when_rows_coincide(distinct):
     centroids, labels = spherical_kmeans(rows, 8, generator())
     assert (torch.bincount(labels, minlength=8) > 0).all()
     assert centroids.isfinite().all()
+
+
+def test_empty_clusters_take_the_least_typical_members_of_the_largest_ones_in_turn():
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    cosine = torch.tensor([0.9, 0.1, 0.5, 0.3, 0.8, 0.7])
+    assert _fill_empty(labels, cosine, 3).tolist() == [0, 2, 0, 1, 1, 1]
+    assert _fill_empty(labels, cosine, 4).tolist() == [0, 2, 0, 3, 1, 1]
+    assert sorted(_fill_empty(labels, cosine, 6).tolist()) == list(range(6))
 
 
 def test_as_many_clusters_as_rows_gives_each_row_its_own():
