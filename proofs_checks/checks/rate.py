@@ -55,14 +55,15 @@ def no_codeword_is_crowded_at_an_optimum(objective: Objective, array: Table, see
 
 @check(
     "C22",
-    given={"size": st.sampled_from(((2, 2), (3, 2), (4, 2), (5, 2), (2, 3), (3, 3), (4, 3)))},
+    given={"size": st.sampled_from(((2, 2), (3, 2), (4, 2), (5, 2), (7, 2), (2, 3), (3, 3), (4, 3)))},
     kills=("off_unmasked", "off_over_S2", "joint_view_rolled", "off_sign", "diag_sign"),
     cost=4,
 )
 def linear_programming_finds_no_heavier_codeword(objective: Objective, size: tuple[int, int]) -> None:
     """Over ALL laws on K^S codewords with uniform pairs of segments, the heaviest atom that a linear programme finds
-    weighs at most 1 / (1 + S(K-1)), with equality at (S, K) = (3, 2), (4, 3) where a saturated array exists. That
-    extremal law, handed to the loss as so many copies of each codeword, is at its minimum."""
+    weighs at most 1 / (1 + S(K-1)), with equality at (S, K) = (3, 2), (5, 2), (7, 2), (4, 3); at (5, 2) although no
+    array of 6 samples exists. The extremal law, handed to the loss as so many copies of each codeword, is at the
+    loss's minimum: the bound is a fact about the loss, not only about arrays of distinct rows."""
     s, k = size
     words = np.array(list(product(range(k), repeat=s)))
     pairs = [
@@ -80,8 +81,8 @@ def linear_programming_finds_no_heavier_codeword(objective: Objective, size: tup
     assert solved.status == 0, solved.message
     heaviest = -solved.fun
     at_most(heaviest, 1 / designs.codeword_share(s, k), 1e-9, "heaviest codeword")
-    if size in ((3, 2), (4, 3)):
-        close(heaviest, 1 / designs.codeword_share(s, k), 1e-9, "heaviest codeword where a saturated array exists")
+    if size in ((3, 2), (5, 2), (7, 2), (4, 3)):
+        close(heaviest, 1 / designs.codeword_share(s, k), 1e-9, "heaviest codeword where the bound is tight")
     denominator = next(d for d in range(1, 400) if np.abs(solved.x * d - np.round(solved.x * d)).max() < 1e-7)
     labels = np.repeat(words, np.round(solved.x * denominator).astype(int), axis=0)
     assert designs.is_strength_two(labels, k), "the vertex of the programme is an orthogonal array"

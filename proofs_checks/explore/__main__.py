@@ -1,0 +1,47 @@
+"""Command line of the explorations; see the package."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+import torch
+
+from proofs_checks.explore.record import RESULTS, Exploration, run
+
+NAMES = ("floor", "softness", "minima", "reversal", "batch_training")
+
+
+def load(name: str) -> Exploration:
+    """The exploration of one of NAMES."""
+    return importlib.import_module(f"proofs_checks.explore.{name}").EXPLORATION
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the named explorations, or list them; 0 when all asked for are finished."""
+    parser = argparse.ArgumentParser(
+        prog="python -m proofs_checks.explore",
+        description="Seeded, resumable experiments beyond the proven claims, minutes each on one core, a record each.",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of: {', '.join(NAMES)}; none: list them")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the records (default: %(default)s)")
+    parser.add_argument("--fresh", action="store_true", help="discard finished rows instead of resuming")
+    arguments = parser.parse_args(argv)
+    unknown = [name for name in arguments.names if name not in NAMES]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; choose from {', '.join(NAMES)}")
+    if not arguments.names:
+        for name in NAMES:
+            exploration = load(name)
+            print(f"{name:16s}{len(exploration.settings):4d} rows   {exploration.question}")
+        return 0
+    torch.set_num_threads(1)
+    for name in arguments.names:
+        record = run(load(name), arguments.out, fresh=arguments.fresh)
+        print(f"{name}: {len(record['rows'])} rows in {record['seconds']:.0f} s -> {arguments.out / (name + '.json')}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
