@@ -32,7 +32,7 @@ from musiclib.datasets import load
 from musiclib.encoders import build_encoder
 from musiclib.music import Music, MusicOptions
 from musiclib.record import provenance
-from musiclib.training import batches
+from musiclib.training.steps import batches
 from musiclib.views import view_preset
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)

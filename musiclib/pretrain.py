@@ -31,7 +31,9 @@ import torch
 from torch import nn
 
 from musiclib import checkpoint, record
-from musiclib.assemble import (
+from musiclib.config import TrainConfig
+from musiclib.distributed import broadcast_state, is_main, world_size
+from musiclib.training.assemble import (
     build_method,
     health_of,
     load_data,
@@ -41,12 +43,10 @@ from musiclib.assemble import (
     training_images,
     view_configs,
 )
-from musiclib.config import TrainConfig
-from musiclib.distributed import broadcast_state, is_main, world_size
-from musiclib.optimisers import build_optimiser, load_optimiser_state, optimiser_state
-from musiclib.processes import cudnn_choice, pick_device, processes, stop_signal, told
-from musiclib.progress import Display, levels
-from musiclib.training import (
+from musiclib.training.optimisers import build_optimiser, load_optimiser_state, optimiser_state
+from musiclib.training.processes import cudnn_choice, pick_device, processes, stop_signal, told
+from musiclib.training.progress import Display, levels
+from musiclib.training.steps import (
     Stopped,
     TrainState,
     generator_states,
@@ -282,7 +282,7 @@ def _train(
 
 def main(argv: list[str] | None = None) -> int:
     """The command `python -m musiclib.pretrain`; returns its exit code."""
-    from musiclib.command import main as command
+    from musiclib.training.command import main as command
 
     return command(argv)
 

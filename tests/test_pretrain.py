@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 
 from musiclib import checkpoint, datasets, record
-from musiclib.assemble import Streamed, build_method, view_configs
-from musiclib.command import main
 from musiclib.config import TrainConfig
 from musiclib.methods import METHODS
 from musiclib.pretrain import FolderTaken, load_encoder, load_method, run
-from musiclib.progress import Display, duration, levels
-from musiclib.training import NonFinite, TrainState, Watch, batches, derived_seed, epoch_order
+from musiclib.training.assemble import Streamed, build_method, view_configs
+from musiclib.training.command import main
+from musiclib.training.progress import Display, duration, levels
+from musiclib.training.steps import NonFinite, TrainState, Watch, batches, derived_seed, epoch_order
 from musiclib.views import plain, two_views
 
 SMALL = {"dataset": "digits", "encoder": "tiny", "epochs": 1, "batch": 256, "options": {"segments": 4, "units": 4}}

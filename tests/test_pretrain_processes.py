@@ -12,14 +12,14 @@ import torch.distributed as dist
 from torch import nn
 
 from musiclib import checkpoint, datasets, record
-from musiclib.assemble import build_method, view_configs
 from musiclib.config import TrainConfig
 from musiclib.distributed import gather_batch
 from musiclib.method import Method, Output
 from musiclib.objective import music_terms
-from musiclib.optimisers import build_optimiser
 from musiclib.pretrain import run
-from musiclib.training import TrainState, local_randomness, train
+from musiclib.training.assemble import build_method, view_configs
+from musiclib.training.optimisers import build_optimiser
+from musiclib.training.steps import TrainState, local_randomness, train
 
 CPU = torch.device("cpu")
 

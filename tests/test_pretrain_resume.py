@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from musiclib import checkpoint, record
-from musiclib.command import main
 from musiclib.config import TrainConfig
 from musiclib.methods import METHODS
 from musiclib.pretrain import run
+from musiclib.training.command import main
 
 # 1346 training digits: 6 steps an epoch.
 COMMON = {"dataset": "digits", "encoder": "tiny", "batch": 224, "epochs": 2}

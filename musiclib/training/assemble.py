@@ -18,7 +18,7 @@ from musiclib.config import TrainConfig, build, method_class
 from musiclib.distributed import rank, world_size
 from musiclib.encoders import build_encoder
 from musiclib.method import Output
-from musiclib.training import local_randomness
+from musiclib.training.steps import local_randomness
 from musiclib.views import ViewConfig, plain, view_preset
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Streamed:
 
 
 def training_images(train_set: Any, device: torch.device) -> Any:
-    """What `musiclib.training.batches` reads: the uint8 images on the device, or the stream of a `Streamed`."""
+    """What `musiclib.training.steps.batches` reads: the uint8 images on the device, or the stream of a `Streamed`."""
     return train_set.stream if isinstance(train_set, Streamed) else train_set.images.to(device)
 
 

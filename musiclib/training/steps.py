@@ -24,7 +24,7 @@ from torch import Tensor
 from musiclib.config import TrainConfig
 from musiclib.distributed import average_gradients, rank, world_size
 from musiclib.method import Method, Output
-from musiclib.optimisers import learning_rate, set_learning_rate
+from musiclib.training.optimisers import learning_rate, set_learning_rate
 from musiclib.views import ViewConfig, ViewParams, draw, render
 
 AGREE_EVERY = 8
@@ -177,8 +177,8 @@ def train(
 
     save: writes a checkpoint of the current state; called every `checkpoint_seconds`, before stopping, and at the
     end, never with values that were not looked at. left: says, for an error message, which checkpoint there is.
-    display: see `musiclib.progress.Display`. health: monitors of the last step, at the end of an epoch. stop: asked
-    after every step.
+    display: see `musiclib.training.progress.Display`. health: monitors of the last step, at the end of an epoch.
+    stop: asked after every step.
     """
     per_epoch = len(images) // config.batch
     total = per_epoch * config.epochs

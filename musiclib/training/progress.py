@@ -65,6 +65,7 @@ class Display:
         self.landmarks = landmarks or {}
         self.started, self.start, self.shown_at = time.monotonic(), start, time.monotonic()
         self.rate_from = (self.started, start)
+        self.measured, self.measured_at = {}, -math.inf
         self.bar = (
             tqdm(total=steps, initial=start, unit="step", file=self.out, desc=title, dynamic_ncols=True)
             if self.terminal
@@ -90,8 +91,14 @@ class Display:
             entry = state.curve[-1]
             means, health = {name: entry.get(name, value) for name, value in means.items()}, entry.get("health") or {}
         else:
-            health = self.health(output) if self.health else {}
+            health = self._monitors(output, now)
         self._refresh(state, means, lr, health, now)
+
+    def _monitors(self, output: Output, now: float) -> dict[str, Any]:
+        """The monitors of the last output, at most every LINE_SECONDS: an effective rank costs as much as a step."""
+        if self.health is not None and now - self.measured_at >= LINE_SECONDS:
+            self.measured, self.measured_at = self.health(output), now
+        return self.measured
 
     def _refresh(self, state: Any, means: dict[str, float], lr: float, health: dict[str, Any], now: float) -> None:
         (since, step), self.rate_from, self.shown_at = self.rate_from, (now, state.step), now

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from musiclib import checkpoint, pretrain, record
-from musiclib.assemble import view_configs
 from musiclib.config import TrainConfig, override, read_yaml
-from musiclib.training import NonFinite, Stopped
+from musiclib.training.assemble import view_configs
+from musiclib.training.steps import NonFinite, Stopped
 
 EXIT = {"usage": 2, "data": 3, "not finite": 4, "folder": 5, "stopped": 75}
 
