@@ -139,7 +139,8 @@ CLAIMS: tuple[Claim, ...] = (
         id="C13",
         statement="Every kind of collapse has a closed-form price; globally the uniform one is the cheapest, constant "
         "one-hot codes the dearest.",
-        latex=r"\text{uniform: }(1-\tfrac2K+\lambda)\log K,\ \text{identical: }\log K,\ \text{constant: }3\log K,\ \dots",
+        latex=r"\text{uniform: }(1-\tfrac2K+\lambda)\log K,\quad \text{identical: }\log K,\quad"
+        r" \text{constant: }3\log K,\ \dots",
         source="project",
         premises="The rest of the code is an orthogonal array, K >= 3.",
         verdict="proven",

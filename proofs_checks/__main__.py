@@ -1,0 +1,119 @@
+"""Command line: try the claims and their controls, print one row a claim.
+
+    python -m proofs_checks                          quick profile, declared controls
+    python -m proofs_checks --claim C3 --claim W1    some claims
+    python -m proofs_checks --profile thorough       at least 10,000 examples a property; resumable
+    python -m proofs_checks --controls               the kill matrix: every wrong loss against every check
+    python -m proofs_checks --markdown               the README's table, without running anything
+    python -m proofs_checks --write                  run both and store claims.json, kill_matrix.json and claims.md
+
+Exit status 0 if all is as registered: every check holds, every control goes red, no wrong loss survives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from musiclib.record import jsonable, now, provenance, write_json, write_text
+from proofs_checks import report
+from proofs_checks.claims import CLAIMS, checks_of
+from proofs_checks.mutants import MUTANTS
+from proofs_checks.profiles import PROFILES, QUICK
+from proofs_checks.register import CHECKS
+from proofs_checks.trial import ROOT, Plan, Trial, default_jobs, store, try_all
+
+RESULTS = ROOT.parent / "reproduce" / "results" / "proofs"
+OUT = Path("outputs/proofs")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    p = argparse.ArgumentParser(
+        prog="python -m proofs_checks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument("--profile", choices=sorted(PROFILES), default="quick", help="how much is tried (default: quick)")
+    p.add_argument("--claim", action="append", metavar="ID", help="only this claim (W1..W16, C1..C42); may be repeated")
+    p.add_argument("--controls", action="store_true", help="all wrong losses against all checks: the kill matrix")
+    p.add_argument("--json", action="store_true", help="print data instead of a table")
+    p.add_argument("--markdown", action="store_true", help="print the README's table of the paper's words and stop")
+    p.add_argument("--write", action="store_true", help=f"store the results for the repository under {RESULTS.name}/")
+    p.add_argument("--jobs", type=int, default=None, help="processes (default: one per core)")
+    p.add_argument("--seed", type=int, default=0, help="seed of the thorough profile; quick tries the same always")
+    p.add_argument("--out", type=Path, default=OUT, help=f"where results of long runs are kept (default: {OUT})")
+    p.add_argument("--fresh", action="store_true", help="try again what an earlier run has finished")
+    return p
+
+
+def names_of(ids: list[str] | None) -> list[str]:
+    """Names of the checks that carry the claims; all checks without a choice."""
+    if not ids:
+        return list(CHECKS)
+    unknown = [one for one in ids if one not in CLAIMS]
+    if unknown:
+        raise SystemExit(f"unknown claim {unknown[0]!r}: the register has {', '.join(CLAIMS)}")
+    return list(dict.fromkeys(check.name for one in ids for check in checks_of(CLAIMS[one])))
+
+
+def carry_out(names: list[str], plan: Plan, options: argparse.Namespace) -> dict[str, Trial]:
+    """The trials of a plan; long plans keep theirs on disk."""
+    out = options.out if plan.profile is not QUICK or plan.controls == "all" else None
+    if out is not None and options.fresh:
+        for path in store(plan, out).glob("*.json"):
+            path.unlink()
+    return {trial.check: trial for trial in try_all(names, plan, jobs=options.jobs or default_jobs(), out=out)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run; returns the exit status."""
+    options = parser().parse_args(arguments)
+    if options.markdown:
+        print(report.readme_table())
+        return 0
+    names = names_of(options.claim)
+    plan = Plan(PROFILES[options.profile], options.seed, "all" if options.controls else "declared")
+    trials = carry_out(names, plan, options)
+    claims = [CLAIMS[one] for one in options.claim] if options.claim else list(CLAIMS.values())
+    rows = [report.row_of(claim, trials) for claim in claims]
+    wrong = report.failures(trials)
+    alive = report.survivors(trials) if options.controls and not options.claim else []
+    if options.write:
+        wrong += write_results(options, rows, trials)
+    if options.json:
+        data = report.matrix_json(trials) if options.controls else report.claims_json(rows, trials)
+        print(json.dumps(jsonable(data), indent=1))
+    else:
+        print(report.matrix_table(trials) if options.controls else report.text_table(rows))
+        tried = sum(trial.tried for trial in trials.values())
+        print(f"\n{len(rows)} claims, {len(trials)} checks, {tried} examples, {len(MUTANTS)} wrong losses.")
+    for line in [*wrong, *(f"{mutant} survives every check" for mutant in alive)]:
+        print(f"RED  {line}", file=sys.stderr)
+    return 1 if wrong or alive else 0
+
+
+def write_results(options: argparse.Namespace, rows: list[report.Row], trials: dict[str, Trial]) -> list[str]:
+    """Store the rows of this run and a kill matrix of all checks, with where they came from."""
+    if options.claim:
+        raise SystemExit("--write stores all claims; leave out --claim")
+    matrix = trials if options.controls else carry_out(list(CHECKS), Plan(QUICK, 0, "all"), options)
+    source = {**provenance(), "date": now(), "profile": options.profile, "seed": options.seed}
+    source["code"]["checks"] = store(Plan(QUICK), Path()).name.rsplit("-", 1)[-1]
+    write_json(RESULTS / "claims.json", {"provenance": source, **report.claims_json(rows, trials)})
+    write_json(RESULTS / "kill_matrix.json", {"provenance": source, **report.matrix_json(matrix)})
+    commit = (source["code"]["commit"] or "unknown")[:12] + (" with changes" if source["code"]["dirty"] else "")
+    head = (
+        f"# Claims\n\nWritten by `python -m proofs_checks --write --profile {options.profile}` on {source['date']}, "
+        f"commit {commit}, torch {source['environment']['torch']}, seed {options.seed}. {len(trials)} checks, "
+        f"{sum(t.tried for t in trials.values())} examples, {len(MUTANTS)} wrong losses, "
+        f"{len(report.survivors(matrix))} survivors.\n\nSlack: by how much the tightest inequality held, in nats "
+        f"(rounding may leave it at -1e-15). Error/tolerance: the largest share of its derived tolerance that an "
+        f"equality used. Controls: wrong losses and dropped premises that went red.\n\n"
+    )
+    write_text(RESULTS / "claims.md", head + report.claims_table(rows) + "\n")
+    return [f"{mutant} survives every check" for mutant in report.survivors(matrix)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

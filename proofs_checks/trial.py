@@ -1,0 +1,133 @@
+"""Try checks and their controls, in parallel processes, one result a check, kept so that a long run can be resumed.
+
+A control is a wrong loss that the check must refute by an assertion, or a premise without which its conclusion fails.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+import proofs_checks
+import proofs_checks.checks  # registers the checks
+from musiclib.record import sources_hash, write_json
+from proofs_checks.mutants import MUTANTS
+from proofs_checks.objective import Objective
+from proofs_checks.profiles import Profile, quick_examples
+from proofs_checks.register import CHECKS, run
+
+ROOT = Path(proofs_checks.__file__).resolve().parent
+
+
+@dataclass
+class Trial:
+    """What became of one check: on the library, and of each control ('refuted' is what a control should be)."""
+
+    check: str
+    verdict: str
+    tried: int
+    slack: float | None
+    share: float
+    seconds: float
+    message: str = ""
+    controls: dict[str, str] = field(default_factory=dict)
+    premises: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def green(self) -> bool:
+        """The check held, every declared wrong loss was refuted, every dropped premise broke the conclusion."""
+        declared = all(self.controls.get(name) == "refuted" for name in CHECKS[self.check].kills)
+        return self.verdict == "held" and declared and all(x == "refuted" for x in self.premises.values())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to try: the profile, the seed of the thorough profile, and whether all wrong losses are tried, or none, or
+    those that each check declares."""
+
+    profile: Profile
+    seed: int = 0
+    controls: str = "declared"
+
+    def wrong_losses(self, name: str) -> Sequence[str]:
+        return {"declared": CHECKS[name].kills, "all": tuple(MUTANTS), "none": ()}[self.controls]
+
+
+def try_check(name: str, plan: Plan) -> Trial:
+    """Run one check with its controls."""
+    check = CHECKS[name]
+    quick = plan.profile.name == "quick"
+    entropy = None if quick else int.from_bytes(hashlib.sha256(f"{plan.seed}/{name}".encode()).digest()[:6], "big")
+    examples = quick_examples(check.cost) if quick else plan.profile.examples
+    outcome = run(check, Objective, examples=examples, entropy=entropy)
+    trial = Trial(name, outcome.verdict, outcome.tried, outcome.slack, outcome.share, outcome.seconds, outcome.message)
+    for mutant in plan.wrong_losses(name):
+        trial.controls[mutant] = run(check, MUTANTS[mutant], examples=plan.profile.controls).verdict
+    for premise, conclusion in check.breaks_without:
+        try:
+            conclusion(Objective())
+            trial.premises[premise] = "held"
+        except AssertionError:
+            trial.premises[premise] = "refuted"
+    return trial
+
+
+def store(plan: Plan, out: Path) -> Path:
+    """The folder of a plan's results: another one for every state of the sources."""
+    return out / f"{plan.profile.name}-{plan.controls}-seed{plan.seed}-{sources_hash()}-{sources_hash(ROOT)}"
+
+
+def _work(task: tuple[str, Plan, str | None]) -> Trial:
+    name, plan, folder = task
+    path = Path(folder) / f"{name}.json" if folder else None
+    if path is not None and path.exists():
+        return Trial(**json.loads(path.read_text()))
+    trial = try_check(name, plan)
+    if path is not None and trial.green:  # a failure is tried again by the next run
+        write_json(path, asdict(trial))
+    return trial
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def try_all(names: Sequence[str], plan: Plan, *, jobs: int = 1, out: Path | None = None) -> Iterator[Trial]:
+    """Try the named checks, dearest first, yielding each result as it is ready.
+
+    jobs: processes, one thread each. out: where results are kept; a check that is already there, with the same
+    sources, is not tried again.
+    """
+    folder = str(store(plan, out)) if out is not None else None
+    tasks = [(name, plan, folder) for name in sorted(names, key=lambda name: -CHECKS[name].cost)]
+    bar = tqdm(total=len(tasks), unit="check", disable=not sys.stderr.isatty(), leave=False)
+    if jobs <= 1 or len(tasks) <= 1:
+        results: Iterator[Trial] = map(_work, tasks)
+        yield from _progress(results, bar, len(tasks))
+        return
+    context = multiprocessing.get_context("spawn")  # a forked torch may deadlock
+    with context.Pool(min(jobs, len(tasks)), initializer=_one_thread) as pool:
+        yield from _progress(pool.imap_unordered(_work, tasks), bar, len(tasks))
+
+
+def _progress(results: Iterator[Trial], bar: tqdm, total: int) -> Iterator[Trial]:
+    for done, trial in enumerate(results, 1):
+        bar.update()
+        if not sys.stderr.isatty() and (done % max(1, total // 10) == 0 or done == total):
+            print(f"{done} of {total} checks", file=sys.stderr, flush=True)
+        yield trial
+    bar.close()
+
+
+def default_jobs() -> int:
+    """Processes to use: one per core that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
