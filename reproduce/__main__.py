@@ -196,6 +196,11 @@ def list_jobs(args: argparse.Namespace) -> int:
             f"\n{len(plan.jobs)} jobs, {len(left)} to run: about {duration(60 * max(minutes / workers, longest))} with {workers} at a time, "
             f"{sum(j.disk_mb for j in left):.0f} MB"
         )
+    if any(job.processes for job in plan.jobs):
+        from reproduce import cost
+
+        for job in (j for j in plan.jobs if j.processes):
+            print(f"\n{job.id}: {cost.of_job(job)}")
     if plan.notes:
         print(f"\n{plan.notes.strip()}")
     return told(plan)

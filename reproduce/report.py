@@ -112,8 +112,10 @@ class Page:
         jobs = [j["id"] for j in self.plan.get("jobs", [])] or list(self.by_job)
         done = sum(self.state(j) == "done" for j in jobs)
         counts = Counter(v.verdict for v in self.verdicts)
-        code = self.plan.get("code") or (self.trained or self.books or [{}])[0].get("code") or {}
-        commit = (code.get("commit") or "no commit")[:10] + (" + changes" if code.get("dirty") else "")
+        codes = [r["code"] for r in [self.plan, *self.trained, *self.books] if r.get("code")]
+        commits = list(dict.fromkeys((c.get("commit") or "no commit")[:10] for c in codes))
+        commit = commits[0] if len(commits) == 1 else f"{len(commits)} commits"
+        commit += " + changes" if any(c.get("dirty") for c in codes) else ""
         facts = [
             ("notebooks done", f"{done} of {len(jobs)}"),
             ("training runs", str(len(self.trained))),

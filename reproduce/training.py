@@ -26,7 +26,7 @@ def expand(
 ) -> list[Job]:
     """The jobs of one `pretrain` entry, one a seed, with `--set` on top (dotted names reach into options, views,
     dataset_options)."""
-    from musiclib.assemble import view_configs
+    from musiclib.training.assemble import view_configs
     from musiclib.config import TrainConfig, override
 
     where, jobs = entry["where"], []

@@ -20,13 +20,17 @@ TYPED = PARAMETERS + (
 @pytest.fixture
 def books(tmp_path):
     folder = tmp_path / "notebooks"
-    write_notebook(folder, "03_train", parameters=TYPED, check="assert epochs >= 1, f'epochs={epochs} must be at least 1'")
+    write_notebook(
+        folder, "03_train", parameters=TYPED, check="assert epochs >= 1, f'epochs={epochs} must be at least 1'"
+    )
     write_notebook(folder, "04_plain")
     return folder
 
 
 def plan_of(tmp_path, books, jobs, only=None, settings=None, data_root=None, **top):
-    return build(str(write_profile(tmp_path, jobs, **top)), notebooks=books, only=only, settings=settings, data_root=data_root)
+    return build(
+        str(write_profile(tmp_path, jobs, **top)), notebooks=books, only=only, settings=settings, data_root=data_root
+    )
 
 
 # -- parameters cells ----------------------------------------------------------------------------------------------------
@@ -131,7 +135,13 @@ def test_tuples_are_refused_because_papermill_hands_them_over_as_text():
 
 
 def test_yaml_has_no_surprises():
-    assert load_yaml("{a: 1e-6, b: on, c: no, d: 2026-01-01, e: 1.5}") == {"a": 1e-6, "b": "on", "c": "no", "d": "2026-01-01", "e": 1.5}
+    assert load_yaml("{a: 1e-6, b: on, c: no, d: 2026-01-01, e: 1.5}") == {
+        "a": 1e-6,
+        "b": "on",
+        "c": "no",
+        "d": "2026-01-01",
+        "e": 1.5,
+    }
     with pytest.raises(Exception, match="given twice"):
         load_yaml("a: 1\na: 2")
 
@@ -140,7 +150,12 @@ def test_yaml_has_no_surprises():
 
 
 def test_seeds_matrix_and_cases_multiply(tmp_path, books):
-    entry = {"notebook": "03_train", "seeds": [0, 1], "matrix": {"epochs": [3, 4]}, "cases": [{"method": "music"}, {"method": "simclr", "lr": 0.1}]}
+    entry = {
+        "notebook": "03_train",
+        "seeds": [0, 1],
+        "matrix": {"epochs": [3, 4]},
+        "cases": [{"method": "music"}, {"method": "simclr", "lr": 0.1}],
+    }
     plan = plan_of(tmp_path, books, [entry])
     assert plan.problems == []
     found = {(j.values["method"], j.values["lr"], j.values["epochs"], j.values["seed"]) for j in plan.jobs}

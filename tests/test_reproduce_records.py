@@ -16,13 +16,23 @@ from reproduce import compare, records, tables, verdicts
 def test_good_lines_are_read_and_bad_ones_are_told_with_their_number(tmp_path):
     good = training_record()
     path = tmp_path / records.FILE
-    bad = [b'{"schema": 1, "kind"', b"[1, 2]", b"\xff\xfe", json.dumps({**good, "schema": 99}).encode(), json.dumps({**good, "status": "fine"}).encode()]
+    bad = [
+        b'{"schema": 1, "kind"',
+        b"[1, 2]",
+        b"\xff\xfe",
+        json.dumps({**good, "schema": 99}).encode(),
+        json.dumps({**good, "status": "fine"}).encode(),
+    ]
     path.write_bytes(b"\n".join([json.dumps(good).encode(), *bad, b"", json.dumps(good).encode()]))
     found = records.read(path)
     assert [r["_line"] for r in found.lines] == [1, 8]
     assert [p.line for p in found.problems] == [2, 3, 4, 5, 6]
     told = [p.reason for p in found.problems]
-    for part, text in zip(("is no JSON", "is list, not an object", "no UTF-8", "schema 99 is newer than 1", "status='fine'"), told, strict=True):
+    for part, text in zip(
+        ("is no JSON", "is list, not an object", "no UTF-8", "schema 99 is newer than 1", "status='fine'"),
+        told,
+        strict=True,
+    ):
         assert part in text
 
 
@@ -111,7 +121,11 @@ def test_cells_are_mean_and_t_interval_over_seeds_in_percent():
 
 
 def test_settings_do_not_mix():
-    lines = [*small_set(), *(training_record("music", s, linear=0.8, epochs=200) for s in range(3)), training_record("music", 0, dataset="digits")]
+    lines = [
+        *small_set(),
+        *(training_record("music", s, linear=0.8, epochs=200) for s in range(3)),
+        training_record("music", 0, dataset="digits"),
+    ]
     built = tables.build(lines)
     assert len(built) == 3
     long = next(t for t in built if "200 epochs" in t.title)
@@ -121,20 +135,29 @@ def test_settings_do_not_mix():
 
 
 def test_variants_of_a_method_are_rows_of_their_own_named_by_what_differs():
-    lines = [training_record("music", s, options={"segments": n, "units": 16, "projector": [64]}) for s in (0, 1) for n in (16, 32)]
+    lines = [
+        training_record("music", s, options={"segments": n, "units": 16, "projector": [64]})
+        for s in (0, 1)
+        for n in (16, 32)
+    ]
     (table,) = tables.build(lines)
     assert [r.label for r in table.rows] == ["MUSIC (segments=16)", "MUSIC (segments=32)"]
 
 
 def test_one_run_has_no_interval_and_failures_are_in_no_mean():
-    lines = [training_record("music", 0, linear=0.6), {**training_record("music", 1), "status": "failed", "metrics": {}}]
+    lines = [
+        training_record("music", 0, linear=0.6),
+        {**training_record("music", 1), "status": "failed", "metrics": {}},
+    ]
     (table,) = tables.build(lines)
     assert "60.00 (1 run)" in tables.markdown(table)
     assert any("MUSIC seed 1" in n for n in table.notes)
 
 
 def test_what_qualifies_a_row_is_noted():
-    lines = [training_record("music", s, linear=0.6, knn=0.5) for s in range(2)] + [{**training_record("byol", 0, linear=0.1), "collapsed": True}]
+    lines = [training_record("music", s, linear=0.6, knn=0.5) for s in range(2)] + [
+        {**training_record("byol", 0, linear=0.1), "collapsed": True}
+    ]
     lines[0]["code"] = {"sources": "other"}
     (table,) = tables.build(lines)
     notes = " ".join(table.notes)
@@ -152,7 +175,9 @@ def test_tables_do_not_depend_on_the_order_of_the_records():
 
 def test_latex_escapes_what_latex_would_read():
     assert tables.escape("fashion_mnist 95 % & {a}") == r"fashion\_mnist 95 \% \& \{a\}"
-    (table,) = tables.build([training_record("music", s, dataset="fashion_mnist", linear=0.6 + s / 100) for s in range(2)])
+    (table,) = tables.build(
+        [training_record("music", s, dataset="fashion_mnist", linear=0.6 + s / 100) for s in range(2)]
+    )
     text = tables.latex(table)
     assert r"fashion\_mnist" in text
     assert text.count(r"\begin") == text.count(r"\end") == 2
@@ -167,7 +192,11 @@ BETTER = {
 
 
 def lines_of(music, simclr, **more):
-    return [training_record(m, s, linear=v, **more) for m, values in (("music", music), ("simclr", simclr)) for s, v in enumerate(values)]
+    return [
+        training_record(m, s, linear=v, **more)
+        for m, values in (("music", music), ("simclr", simclr))
+        for s, v in enumerate(values)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -200,15 +229,24 @@ def test_competitive_allows_its_margin_and_no_more():
 
 
 def test_one_data_set_against_the_claim_is_enough():
-    good, bad = lines_of((0.7, 0.71, 0.72), (0.6, 0.61, 0.62)), lines_of((0.5, 0.51, 0.52), (0.6, 0.61, 0.62), dataset="digits")
+    good, bad = (
+        lines_of((0.7, 0.71, 0.72), (0.6, 0.61, 0.62)),
+        lines_of((0.5, 0.51, 0.52), (0.6, 0.61, 0.62), dataset="digits"),
+    )
     (verdict,) = verdicts.judge(good + bad, [BETTER])
     assert verdict.verdict == verdicts.NOT_REPRODUCED
-    assert {p.dataset: p.verdict for p in verdict.parts} == {"cifar10": verdicts.REPRODUCED, "digits": verdicts.NOT_REPRODUCED}
+    assert {p.dataset: p.verdict for p in verdict.parts} == {
+        "cifar10": verdicts.REPRODUCED,
+        "digits": verdicts.NOT_REPRODUCED,
+    }
 
 
 def test_below_the_scale_a_miss_is_no_evidence_but_a_success_is():
     rule = {**BETTER, "scale": {"epochs": 50, "seeds": 3}}
-    miss, success = lines_of((0.5, 0.51, 0.52), (0.6, 0.61, 0.62), epochs=8), lines_of((0.7, 0.71, 0.72), (0.6, 0.61, 0.62), epochs=8)
+    miss, success = (
+        lines_of((0.5, 0.51, 0.52), (0.6, 0.61, 0.62), epochs=8),
+        lines_of((0.7, 0.71, 0.72), (0.6, 0.61, 0.62), epochs=8),
+    )
     assert verdicts.judge(miss, [rule])[0].verdict == verdicts.NOT_TESTABLE
     assert "8 epochs, the rule asks for 50" in verdicts.judge(miss, [rule])[0].parts[0].text
     assert verdicts.judge(success, [rule])[0].verdict == verdicts.REPRODUCED
@@ -230,7 +268,9 @@ def test_the_default_options_stand_for_a_method_not_its_best_variant():
 
 
 def test_pixels_need_no_seeds_of_their_own():
-    lines = [training_record("music", s, linear=0.6 + s / 100) for s in range(3)] + [training_record("pixels", 0, linear=0.4, epochs=0)]
+    lines = [training_record("music", s, linear=0.6 + s / 100) for s in range(3)] + [
+        training_record("pixels", 0, linear=0.4, epochs=0)
+    ]
     rule = {**BETTER, "against": {"method": "pixels"}, "pair_by": ["seed"]}
     (verdict,) = verdicts.judge(lines, [rule])
     assert verdict.verdict == verdicts.REPRODUCED
@@ -238,16 +278,34 @@ def test_pixels_need_no_seeds_of_their_own():
 
 
 def test_never_counts_runs():
-    rule = {"id": "n", "claim": "c", "source": "s", "because": "b", "kind": "never", "rows": {"method": "music"}, "field": "collapsed", "runs": 3}
+    rule = {
+        "id": "n",
+        "claim": "c",
+        "source": "s",
+        "because": "b",
+        "kind": "never",
+        "rows": {"method": "music"},
+        "field": "collapsed",
+        "runs": 3,
+    }
     good = [training_record("music", s) for s in range(3)]
     assert verdicts.judge(good, [rule])[0].verdict == verdicts.REPRODUCED
     assert verdicts.judge(good[:2], [rule])[0].verdict == verdicts.UNDECIDED
-    assert verdicts.judge([*good, {**training_record("music", 9), "collapsed": True}], [rule])[0].verdict == verdicts.NOT_REPRODUCED
+    assert (
+        verdicts.judge([*good, {**training_record("music", 9), "collapsed": True}], [rule])[0].verdict
+        == verdicts.NOT_REPRODUCED
+    )
 
 
 def test_a_notebooks_own_claim_is_taken_from_its_record():
     rule = {"id": "k", "claim": "c", "source": "s", "because": "b", "kind": "claim", "key": "C1"}
-    book = {"kind": "notebook", "status": "done", "job": "02", "run": "r", "claims": {"C1": {"holds": True, "text": "to 1e-15"}}}
+    book = {
+        "kind": "notebook",
+        "status": "done",
+        "job": "02",
+        "run": "r",
+        "claims": {"C1": {"holds": True, "text": "to 1e-15"}},
+    }
     assert verdicts.judge([book], [rule])[0].verdict == verdicts.REPRODUCED
     assert verdicts.judge([{**book, "claims": {"C1": False}}], [rule])[0].verdict == verdicts.NOT_REPRODUCED
     assert verdicts.judge([{**book, "claims": {}}], [rule])[0].verdict == verdicts.NOT_TESTED
@@ -255,7 +313,9 @@ def test_a_notebooks_own_claim_is_taken_from_its_record():
 
 def test_selectors_compare_places_of_the_record():
     r = training_record(options={"segments": 32, "units": 16, "projector": [1024]})
-    assert verdicts.matches(r, {"method": "music", "embedding": {"at_most": 512}, "projector_depth": {"at_least": 1, "at_most": 1}})
+    assert verdicts.matches(
+        r, {"method": "music", "embedding": {"at_most": 512}, "projector_depth": {"at_least": 1, "at_most": 1}}
+    )
     assert not verdicts.matches(r, {"embedding": {"at_least": 513}})
     assert not verdicts.matches(training_record(options={}), {"embedding": {"at_most": 512}})
     assert verdicts.matches(r, {"method": {"in": ["music", "byol"]}, "dataset": {"not": "digits"}})

@@ -113,7 +113,10 @@ def test_the_failing_cell_and_the_log_are_kept(batch):
 def test_parameters_arrive_and_the_notebook_runs_in_its_own_folder_with_this_python(batch):
     out, plan, _, _ = batch
     by_job = {r.get("job"): r for r in records.load(out).lines}
-    assert (by_job["good.n=5"]["metrics"], by_job["good.n=6"]["metrics"]) == ({"threads": 1, "n": 5}, {"threads": 1, "n": 6})
+    assert (by_job["good.n=5"]["metrics"], by_job["good.n=6"]["metrics"]) == (
+        {"threads": 1, "n": 5},
+        {"threads": 1, "n": 6},
+    )
     where, _, python = (out / "notebooks" / "good.n=5" / "seen.txt").read_text().split("|")
     assert Path(where) == plan.jobs[0].path.parent
     assert Path(python).samefile(sys.executable)
@@ -191,7 +194,12 @@ def test_a_record_that_tells_other_values_than_asked_for_is_no_proof(tmp_path):
     folder = job.folder(tmp_path)
     folder.mkdir(parents=True)
     good = {"status": "done", "token": f"{job.hash}.1234", "config": {"n": 3}}
-    for change, accepted in (({}, True), ({"config": {"n": 1}}, False), ({"status": "running"}, False), ({"figures": [{"file": "no.svg", "caption": ""}]}, False)):
+    for change, accepted in (
+        ({}, True),
+        ({"config": {"n": 1}}, False),
+        ({"status": "running"}, False),
+        ({"figures": [{"file": "no.svg", "caption": ""}]}, False),
+    ):
         (folder / "record.json").write_text(json.dumps({**good, **change}))
         assert (runner.own_record(job, tmp_path)[0] is not None) == accepted, change
     (folder / "record.json").write_text('{"status": "do')
@@ -261,7 +269,10 @@ def test_bad_requests_end_with_two_and_say_why(tmp_path, capsys, arguments, told
 def test_list_shows_values_state_and_time(tmp_path, capsys):
     write_notebook(tmp_path / "notebooks", "a")
     profile = str(write_profile(tmp_path, [{"notebook": "a", "seeds": [3, 4], "minutes": 2}]))
-    assert main(["list", "--profile", profile, "--notebooks", str(tmp_path / "notebooks"), "--out", str(tmp_path / "out")]) == 0
+    assert (
+        main(["list", "--profile", profile, "--notebooks", str(tmp_path / "notebooks"), "--out", str(tmp_path / "out")])
+        == 0
+    )
     shown = capsys.readouterr().out
     assert "a.seed=3" in shown
     assert "to do" in shown
@@ -327,7 +338,9 @@ def test_whatever_is_killed_resume_goes_on_and_ends_with_the_same_records(tmp_pa
     else:
         process.send_signal(signal.SIGTERM if victim.endswith("TERM") else signal.SIGKILL)
     said = process.communicate(timeout=60)[0]
-    assert process.returncode == {"runner by SIGTERM": 143, "runner by SIGKILL": -9, "kernel by SIGKILL": 1}[victim], said
+    assert process.returncode == {"runner by SIGTERM": 143, "runner by SIGKILL": -9, "kernel by SIGKILL": 1}[victim], (
+        said
+    )
     assert gone(kernels), "a kernel outlived its runner"
     again = start([*stepping, "--resume"])
     said = again.communicate(timeout=120)[0]

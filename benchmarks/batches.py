@@ -1,0 +1,193 @@
+"""Does the runner lose anything? Many short runs side by side, and random kills with real training.
+
+    python benchmarks/batches.py runs --count 40 --jobs 2       # no lost run, no wrong "done"; overhead of a run
+    python benchmarks/batches.py kills --kills 20               # kill -9 of runner, worker, kernel, training processes
+
+`runs` executes notebooks of which some raise, die or forget their record, and checks every verdict. `kills` runs two
+trainings (one in a notebook, one of two processes under torchrun), kills a random process of the batch at a random
+moment, resumes, and so on; at the end the tables must equal, byte for byte, those of an undisturbed batch, and every
+JSON file must be whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import psutil  # noqa: E402
+from reproduce_fixtures import PARAMETERS, write_notebook, write_profile  # noqa: E402
+
+from reproduce import executors, records, runner  # noqa: E402
+from reproduce.plan import build  # noqa: E402
+from reproduce.processes import RESULT, marked  # noqa: E402
+
+
+def many_runs(count: int, jobs: int) -> int:
+    """`count` notebooks, every fifth of which fails in one of three ways; prints what came out, 0 when every verdict
+    is right."""
+    base = Path(tempfile.mkdtemp(prefix="batches-"))
+    work = "import random, time\ntime.sleep(random.Random(n).uniform(0.1, 0.4))\nmetrics = {'n': n, 'seed': seed}"
+    parameters = PARAMETERS + "n: int = 0\n"
+    write_notebook(base / "notebooks", "good", work, parameters=parameters)
+    write_notebook(base / "notebooks", "raises", work, "1/0", parameters=parameters)
+    write_notebook(base / "notebooks", "dies", work, "import os; os.kill(os.getpid(), 9)", parameters=parameters)
+    write_notebook(base / "notebooks", "forgets", work, parameters=parameters, record=False)
+    kinds = ["raises", "dies", "forgets"]
+    names = [kinds[i // 5 % 3] if i % 5 == 4 else "good" for i in range(count)]
+    entries = [
+        {"notebook": name, "matrix": {"n": [i for i, k in enumerate(names) if k == name]}, "minutes": 0.03}
+        for name in dict.fromkeys(names)
+    ]
+    plan = build(str(write_profile(base, entries)), notebooks=base / "notebooks")
+    assert not plan.problems, plan.problems
+    random.Random(0).shuffle(plan.jobs)
+    summary = runner.run(plan, base / "out", executor=executors.Local(jobs), threads=1)
+    good = {j.id for j in plan.jobs if j.notebook == "good"}
+    lines = {r["job"]: r for r in records.load(base / "out").of_kind("notebook")}
+    right = (
+        set(summary.done) == good
+        and len(lines) == count
+        and all((lines[j]["status"] == "done") == (j in good) for j in lines)
+    )
+    right &= all(lines[j.id]["metrics"] == {"n": j.values["n"], "seed": 0} for j in plan.jobs if j.id in good)
+    overhead = [r["time"]["wall_s"] - r["time"]["cells_s"] for j, r in lines.items() if j in good]
+    print(json.dumps({"runs": count, "jobs": jobs, "done": len(summary.done), "failed": len(summary.failed), "every_verdict_right": right,
+                      "wall_s": summary.wall_s, "overhead_s_median": round(statistics.median(overhead), 2), "overhead_s_max": round(max(overhead), 2),
+                      "folder": str(base)}))  # fmt: skip
+    return 0 if right else 1
+
+
+def training_profile(base: Path, epochs: int) -> list[str]:
+    """Two small trainings; the arguments of `python -m reproduce run` for them."""
+    small = {"segments": 4, "units": 8, "projector": [64]}
+    profile = write_profile(base, [
+        {"notebook": "03_pretrain_and_evaluate", "minutes": 0.3,
+         "parameters": {"dataset": "digits", "encoder": "tiny", "epochs": epochs, "batch": 128, "seeds": 2, "options": small}},
+        {"pretrain": "two_processes", "processes": 2, "minutes": 0.3,
+         "config": {"dataset": "digits", "encoder": "tiny", "epochs": epochs, "batch": 128, "options": small}},
+    ])  # fmt: skip
+    return ["--profile", str(profile), "--threads", "1", "--jobs", "2"]
+
+
+def start(arguments: list[str], out: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "reproduce", "run", *arguments, "--out", str(out), "--resume"]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def tables_of(out: Path) -> dict[str, str]:
+    return {p.name: p.read_text() for p in sorted((out / "tables").iterdir())}
+
+
+def broken_files(out: Path) -> list[str]:
+    """JSON files and lines that do not parse; partial notebooks and temporary files by their names are not among
+    them."""
+    bad = [str(p) for p in records.read(out / records.FILE).problems]
+    for path in [*out.rglob("*.json"), *out.rglob("*.ipynb"), *out.rglob("log.jsonl")]:
+        if path.name.startswith(".") or ".partial." in path.name:
+            continue
+        try:
+            for text in path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]:
+                json.loads(text)
+        except ValueError as error:
+            bad.append(f"{path}: {error}")
+    return bad
+
+
+def many_kills(kills: int, epochs: int, seed: int) -> int:
+    """Kill, resume, and so on; 0 when nothing shows at the end."""
+    rng, base = random.Random(seed), Path(tempfile.mkdtemp(prefix="kills-"))
+    arguments = training_profile(base, epochs)
+    began = time.monotonic()
+    said, _ = (first := start(arguments, base / "quiet")).communicate()
+    assert first.returncode == 0, said
+    length, wanted = time.monotonic() - began, tables_of(base / "quiet")
+    print(f"undisturbed: {length:.0f} s, {len(wanted)} table files", flush=True)
+    done, rounds, wrong, victims = 0, 0, [], []
+    while done < kills:
+        rounds += 1
+        out, code = base / f"round{rounds}", None
+        while code != 0:
+            process = start(arguments, out)
+            if done < kills:
+                time.sleep(rng.uniform(0.5, max(2.0, 0.7 * length)))
+                if process.poll() is None:
+                    victims.append(kill_one(process, out, rng))
+                    done += 1
+            said, _ = process.communicate()
+            code = process.returncode
+            if code not in (0, 1, -9):
+                wrong.append(f"round {rounds}: exit code {code}: {said[-500:]}")
+                break
+        wrong += [f"round {rounds}: {b}" for b in broken_files(out)]
+        if marked(RESULT, str(out)):
+            wrong.append(f"round {rounds}: processes left")
+        if tables_of(out) != wanted:
+            wrong.append(f"round {rounds}: tables differ from the undisturbed ones")
+        print(f"round {rounds}: {done} kills so far, {len(wrong)} wrong", flush=True)
+    print(
+        json.dumps(
+            {
+                "kills": done,
+                "rounds": rounds,
+                "victims": {v: victims.count(v) for v in sorted(set(victims))},
+                "wrong": wrong,
+                "folder": str(base),
+            }
+        )
+    )
+    return 1 if wrong else 0
+
+
+def kill_one(process: subprocess.Popen, out: Path, rng: random.Random) -> str:
+    """SIGKILL the runner or one of the batch's processes, all kinds equally likely; what it was."""
+    kinds: dict[str, list[psutil.Process]] = {"runner": [psutil.Process(process.pid)]}
+    for p in marked(RESULT, str(out.resolve())):
+        try:
+            text = " ".join(p.cmdline())
+        except psutil.Error:
+            continue
+        for word, kind in (
+            ("reproduce.worker", "worker"),
+            ("reproduce.kernel", "kernel"),
+            ("torch.distributed", "torchrun"),
+            ("musiclib.pretrain", "training"),
+        ):
+            if word in text:
+                kinds.setdefault(kind, []).append(p)
+                break
+    kind = rng.choice(sorted(kinds))
+    try:
+        rng.choice(kinds[kind]).kill()
+    except psutil.NoSuchProcess:
+        return f"{kind} (too late)"
+    return kind
+
+
+def main() -> int:
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = top.add_subparsers(dest="command", required=True)
+    p = commands.add_parser("runs", help="many short runs side by side")
+    p.add_argument("--count", type=int, default=40)
+    p.add_argument("--jobs", type=int, default=2)
+    p = commands.add_parser("kills", help="random kills with real training")
+    p.add_argument("--kills", type=int, default=20)
+    p.add_argument("--epochs", type=int, default=30)
+    p.add_argument("--seed", type=int, default=0)
+    args = top.parse_args()
+    return (
+        many_runs(args.count, args.jobs) if args.command == "runs" else many_kills(args.kills, args.epochs, args.seed)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
