@@ -61,21 +61,50 @@ def many_runs(count: int, jobs: int) -> int:
     )
     right &= all(lines[j.id]["metrics"] == {"n": j.values["n"], "seed": 0} for j in plan.jobs if j.id in good)
     overhead = [r["time"]["wall_s"] - r["time"]["cells_s"] for j, r in lines.items() if j in good]
-    print(json.dumps({"runs": count, "jobs": jobs, "done": len(summary.done), "failed": len(summary.failed), "every_verdict_right": right,
-                      "wall_s": summary.wall_s, "overhead_s_median": round(statistics.median(overhead), 2), "overhead_s_max": round(max(overhead), 2),
-                      "folder": str(base)}))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "runs": count,
+                "jobs": jobs,
+                "done": len(summary.done),
+                "failed": len(summary.failed),
+                "every_verdict_right": right,
+                "wall_s": summary.wall_s,
+                "overhead_s_median": round(statistics.median(overhead), 2),
+                "overhead_s_max": round(max(overhead), 2),
+                "folder": str(base),
+            }
+        )
+    )
     return 0 if right else 1
 
 
 def training_profile(base: Path, epochs: int) -> list[str]:
     """Two small trainings; the arguments of `python -m reproduce run` for them."""
     small = {"segments": 4, "units": 8, "projector": [64]}
-    profile = write_profile(base, [
-        {"notebook": "03_pretrain_and_evaluate", "minutes": 0.3,
-         "parameters": {"dataset": "digits", "encoder": "tiny", "epochs": epochs, "batch": 128, "seeds": 2, "options": small}},
-        {"pretrain": "two_processes", "processes": 2, "minutes": 0.3,
-         "config": {"dataset": "digits", "encoder": "tiny", "epochs": epochs, "batch": 128, "options": small}},
-    ])  # fmt: skip
+    profile = write_profile(
+        base,
+        [
+            {
+                "notebook": "03_pretrain_and_evaluate",
+                "minutes": 0.3,
+                "parameters": {
+                    "dataset": "digits",
+                    "encoder": "tiny",
+                    "epochs": epochs,
+                    "batch": 128,
+                    "seeds": 2,
+                    "options": small,
+                },
+            },
+            {
+                "pretrain": "two_processes",
+                "processes": 2,
+                "minutes": 0.3,
+                "config": {"dataset": "digits", "encoder": "tiny", "epochs": epochs, "batch": 128, "options": small},
+            },
+        ],
+    )
     return ["--profile", str(profile), "--threads", "1", "--jobs", "2"]
 
 

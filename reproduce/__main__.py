@@ -153,7 +153,8 @@ def list_profiles(args: argparse.Namespace) -> int:
             print(f"error: {path.name} {problem}", file=sys.stderr)
     print(table(rows))
     print(
-        "\nmore: python -m reproduce list --profile NAME;  parameters of a notebook: python -m reproduce list --only NOTEBOOK"
+        "\nmore: python -m reproduce list --profile NAME;  parameters of a notebook: python -m reproduce list "
+        "--only NOTEBOOK"
     )
     return 0
 
@@ -193,7 +194,8 @@ def list_jobs(args: argparse.Namespace) -> int:
         minutes, workers = sum(j.minutes for j in left), min(plan.workers, max(1, len(left)))
         longest = max((j.minutes for j in left), default=0.0)
         print(
-            f"\n{len(plan.jobs)} jobs, {len(left)} to run: about {duration(60 * max(minutes / workers, longest))} with {workers} at a time, "
+            f"\n{len(plan.jobs)} jobs, {len(left)} to run: about "
+            f"{duration(60 * max(minutes / workers, longest))} with {workers} at a time, "
             f"{sum(j.disk_mb for j in left):.0f} MB"
         )
     if any(job.processes for job in plan.jobs):
@@ -247,7 +249,8 @@ def run_profile(args: argparse.Namespace) -> int:
     print(f"report: {report.write(result)}")
     for job, failure in summary.failed.items():
         print(
-            f"  failed: {job}: {runner.where(failure)}{failure['message'].splitlines()[0] if failure['message'] else ''}"
+            f"  failed: {job}: "
+            f"{runner.where(failure)}{failure['message'].splitlines()[0] if failure['message'] else ''}"
         )
     return summary.exit_code
 

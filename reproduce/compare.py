@@ -91,12 +91,14 @@ def describe(found: Comparison, a: Path, b: Path) -> str:
             gap = verdicts.signed(c.gap).replace("one pair", "one run")
             how = "paired by seed" if c.paired else "unpaired"
             lines.append(
-                f"  {c.where}, {c.metric}: {tables.percent(c.a.interval)} -> {tables.percent(c.b.interval)}; B - A = {gap} points, {how}"
+                f"  {c.where}, {c.metric}: {tables.percent(c.a.interval)} -> {tables.percent(c.b.interval)}; B "
+                f"- A = {gap} points, {how}"
             )
     tested = sum(c.gap.bounded for c in found.cells if c.word != SAME)
     if tested:
         lines.append(
-            f"(of {tested} differences with an interval about {(1 - LEVEL) * tested:.1f} would look changed by chance alone)"
+            f"(of {tested} differences with an interval about {(1 - LEVEL) * tested:.1f} would look changed by "
+            f"chance alone)"
         )
     for name, rows in (("A", found.only_a), ("B", found.only_b)):
         if rows:

@@ -34,7 +34,8 @@ def estimate(parts: dict, *, epochs: int, batch: int, processes: int, nodes: int
     known = {int(k): v for k, v in parts["step_s"].items()}
     if share not in known:
         raise ValueError(
-            f"no step of {share} images a GPU was measured, only {sorted(known)}; choose nodes and processes accordingly"
+            f"no step of {share} images a GPU was measured, only {sorted(known)}; choose nodes and processes "
+            f"accordingly"
         )
     if batch != parts["loss_batch"]:
         raise ValueError(f"the loss was measured at batch {parts['loss_batch']}, not {batch}")
@@ -71,7 +72,8 @@ def describe(cost: dict, gpus: int) -> str:
     step = ", ".join(f"{name} {1000 * s:.0f} ms" for name, s in cost["seconds_a_step"].items())
     return (
         f"estimated cost on {gpus} x {cost['device']}: {cost['hours']:.1f} h, {cost['gpu_hours']:.0f} GPU hours "
-        f"({cost['steps']} steps; a step: {step}; decoding {1000 * cost['decoding_s']:.0f} ms on {cost['cores'] // gpus} cores a GPU, "
+        f"({cost['steps']} steps; a step: {step}; decoding {1000 * cost['decoding_s']:.0f} ms on "
+        f"{cost['cores'] // gpus} cores a GPU, "
         f"at the same time; bound by {cost['bound_by']})\n"
         f"GPU memory {cost['gpu_memory_gb']:.1f} GB; disk {cost['disk_gb']:.0f} GB; read {cost['read_tb']:.1f} TB; "
         f"network {cost['network_tb_a_gpu']:.1f} TB a GPU"
@@ -80,25 +82,24 @@ def describe(cost: dict, gpus: int) -> str:
 
 def of_job(job, parts_file: Path = PARTS) -> str:
     """The estimate for a pretrain job of the imagenet profile, or why there is none."""
+    none = "no estimate of the cost"
     if not parts_file.is_file():
-        return f"no estimate of the cost: {parts_file.name} is missing (python -m reproduce.cost --measure, on a machine with a GPU)"
+        return f"{none}: {parts_file.name} is missing (python -m reproduce.cost --measure, on a machine with a GPU)"
     parts = json.loads(parts_file.read_text(encoding="utf-8"))
     options = job.values["options"]
-    if (
-        job.values["encoder"] != parts["encoder"]
-        or options.get("segments", 0) * options.get("units", 0) != parts["embedding"]
-    ):
-        return f"no estimate of the cost: the parts were measured for {parts['encoder']} with {parts['embedding']} features"
+    embedding = options.get("segments", 0) * options.get("units", 0)
+    if (job.values["encoder"], embedding) != (parts["encoder"], parts["embedding"]):
+        return f"{none}: the parts were measured for {parts['encoder']} with {parts['embedding']} features"
     try:
         cost = estimate(
             parts, epochs=job.values["epochs"], batch=job.values["batch"], processes=job.processes, nodes=job.nodes
         )
     except ValueError as error:
-        return f"no estimate of the cost: {error}"
+        return f"{none}: {error}"
     return describe(cost, job.processes * job.nodes)
 
 
-# -- measuring the parts -----------------------------------------------------------------------------------------------------
+# -- measuring the parts -------------------------------------------------------------------------------------------
 
 
 def seconds_of(work, repeats: int, synchronise) -> float:
@@ -115,8 +116,17 @@ def seconds_of(work, repeats: int, synchronise) -> float:
     return sorted(times)[len(times) // 2]
 
 
-def measure(jpegs: list[Path], *, shares: list[int], batch: int = 2048, segments: int = 102, units: int = 80,
-            encoder: str = "resnet50", size: int = 224, repeats: int = 10) -> dict:  # fmt: skip
+def measure(
+    jpegs: list[Path],
+    *,
+    shares: list[int],
+    batch: int = 2048,
+    segments: int = 102,
+    units: int = 80,
+    encoder: str = "resnet50",
+    size: int = 224,
+    repeats: int = 10,
+) -> dict:
     """The parts on this machine. shares: images a GPU and step to measure. jpegs: images whose decoding is timed on
     one core."""
     import torch
@@ -161,12 +171,24 @@ def measure(jpegs: list[Path], *, shares: list[int], batch: int = 2048, segments
     views_s = seconds_of(lambda: two_views(images, configs, generator), repeats, synchronise) / shares[0]
     facts = record.provenance(device)
     return {
-        "device": facts["environment"]["device_name"], "torch": facts["environment"]["torch"], "code": facts["code"], "measured": record.now(),
-        "encoder": encoder, "embedding": embedding, "loss_batch": batch, "repeats": repeats,
-        "parameters": sum(p.numel() for p in network.parameters()), "step_s": steps, "loss_s": loss_s, "views_s_per_image": views_s,
-        "peak_mb": {k: max(v, loss_peak) for k, v in peaks.items()}, "loss_peak_mb": loss_peak,
-        "decode_s_per_image": decoding(jpegs, configs[0], size), "decode_on": record.processor(), "decoded_images": len(jpegs),
-    }  # fmt: skip
+        "device": facts["environment"]["device_name"],
+        "torch": facts["environment"]["torch"],
+        "code": facts["code"],
+        "measured": record.now(),
+        "encoder": encoder,
+        "embedding": embedding,
+        "loss_batch": batch,
+        "repeats": repeats,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "step_s": steps,
+        "loss_s": loss_s,
+        "views_s_per_image": views_s,
+        "peak_mb": {k: max(v, loss_peak) for k, v in peaks.items()},
+        "loss_peak_mb": loss_peak,
+        "decode_s_per_image": decoding(jpegs, configs[0], size),
+        "decode_on": record.processor(),
+        "decoded_images": len(jpegs),
+    }
 
 
 def decoding(jpegs: list[Path], view, size: int) -> float:

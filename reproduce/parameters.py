@@ -153,7 +153,7 @@ def unknown_name(name: str, known, what: str) -> str:
     return f"no {what} named {name!r}; {hint}"
 
 
-# -- reading a notebook ------------------------------------------------------------------------------------------------------
+# -- reading a notebook --------------------------------------------------------------------------------------------
 
 
 def read_notebook(path: Path) -> Notebook:
@@ -266,13 +266,19 @@ def failed_checks(notebook: Notebook, values: dict) -> list[str]:
     messages = []
     for check in notebook.checks:
         names = {"__builtins__": {}, **BUILTINS, **values}
-        evaluate = lambda node: eval(compile(ast.Expression(node), notebook.name, "eval"), names)  # noqa: B023, E731
         try:
-            if not evaluate(check.test):
-                messages.append(str(evaluate(check.msg)) if check.msg else f"{ast.unparse(check.test)} does not hold")
+            if not evaluated(check.test, names):
+                text = evaluated(check.msg, names) if check.msg else f"{ast.unparse(check.test)} does not hold"
+                messages.append(str(text))
         except Exception as error:
             messages.append(f"{ast.unparse(check.test)} could not be evaluated: {type(error).__name__}: {error}")
     return messages
+
+
+def evaluated(node: ast.expr, names: dict) -> object:
+    """The value of an expression of a check cell, which `parse_checks` has found to name nothing but parameters and
+    BUILTINS."""
+    return eval(compile(ast.Expression(node), "check", "eval"), dict(names))
 
 
 def values_hash(values: dict) -> str:

@@ -143,7 +143,8 @@ def typed(section: dict, keys: dict, where: str, problems: list[str]) -> dict:
             good[name] = value
         else:
             problems.append(
-                f"{where}: {name}={value!r} must be {'a number >= 0' if keys[name] is float else 'a ' + keys[name].__name__}"
+                f"{where}: {name}={value!r} must be "
+                f"{'a number >= 0' if keys[name] is float else 'a ' + keys[name].__name__}"
             )
     return good
 

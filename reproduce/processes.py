@@ -39,7 +39,8 @@ def only_runner(result: Path) -> Iterator[str | None]:
         except OSError:
             holder = read_holder(path)
             raise Refused(
-                f"{result} is in use by another runner ({holder}). Wait for it, stop it, or choose another folder with --out."
+                f"{result} is in use by another runner ({holder}). Wait for it, stop it, or choose another "
+                f"folder with --out."
             ) from None
         before = read_holder(path)
         file.seek(0)

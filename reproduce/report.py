@@ -59,15 +59,15 @@ def badge(word: str) -> str:
 
 def rows(head: list[str], lines: list[list[str]], numeric: tuple[int, ...] = (), ids: list[str] | None = None) -> str:
     """An HTML table of ready-made cells."""
-    mark = lambda i: ' class="n"' if i in numeric else ""  # noqa: E731
+    mark = [' class="n"' if i in numeric else "" for i in range(len(head))]
     out = [
         "<div class='scroll'><table><thead><tr>",
-        *(f"<th{mark(i)}>{esc(h)}</th>" for i, h in enumerate(head)),
+        *(f"<th{mark[i]}>{esc(h)}</th>" for i, h in enumerate(head)),
         "</tr></thead><tbody>",
     ]
     for number, line in enumerate(lines):
         name = f' id="{esc(ids[number])}"' if ids else ""
-        out.append(f"<tr{name}>" + "".join(f"<td{mark(i)}>{c}</td>" for i, c in enumerate(line)) + "</tr>")
+        out.append(f"<tr{name}>" + "".join(f"<td{mark[i]}>{c}</td>" for i, c in enumerate(line)) + "</tr>")
     return "".join(out) + "</tbody></table></div>"
 
 
@@ -123,7 +123,8 @@ class Page:
             ("time of all notebooks", duration(spent)),
             (
                 "machine",
-                f"{environment.get('device_name', 'unknown')}, {self.plan.get('threads', environment.get('threads', '?'))} threads a notebook",
+                f"{environment.get('device_name', 'unknown')}, "
+                f"{self.plan.get('threads', environment.get('threads', '?'))} threads a notebook",
             ),
             ("code", commit),
         ]
@@ -141,8 +142,10 @@ class Page:
         )
         profile = self.plan.get("profile", self.result.name)
         return (
-            f"<header><small>MUSIC: multi-segmental informational coding · reproduction report</small><h1>Profile <code>{esc(profile)}</code>: "
-            f"{esc(self.plan.get('title', ''))}</h1><p class='soft'>{esc(self.plan.get('purpose', ''))}</p><div class='facts'>{boxes}</div>"
+            f"<header><small>MUSIC: multi-segmental informational coding · reproduction "
+            f"report</small><h1>Profile <code>{esc(profile)}</code>: "
+            f"{esc(self.plan.get('title', ''))}</h1><p class='soft'>{esc(self.plan.get('purpose', ''))}</p><div "
+            f"class='facts'>{boxes}</div>"
             f"<p>Claims of the paper: {words}</p></header>"
         )
 
@@ -153,13 +156,16 @@ class Page:
         tested = [v for v in self.verdicts if v.verdict != verdicts.NOT_TESTED]
         rest = [v for v in self.verdicts if v.verdict == verdicts.NOT_TESTED]
         out = [
-            "<p>Each verdict follows from the records by a rule that was written down before the runs (<code>reproduce/verdicts.yaml</code>, "
-            f"<code>{verdicts.rules_hash()}</code>). Differences are in percentage points, paired by seed, with 95 % t intervals. "
+            "<p>Each verdict follows from the records by a rule that was written down before the runs "
+            "(<code>reproduce/verdicts.yaml</code>, "
+            f"<code>{verdicts.rules_hash()}</code>). Differences are in percentage points, paired by seed, with "
+            f"95 % t intervals. "
             "None of the paper's own numbers was available; nothing is compared with them.</p>"
         ]
         if tested:
             out.append(
-                "<table class='claims'><thead><tr><th>claim</th><th>verdict</th><th>what was found</th></tr></thead><tbody>"
+                "<table class='claims'><thead><tr><th>claim</th><th>verdict</th><th>what was "
+                "found</th></tr></thead><tbody>"
             )
             for v in tested:
                 many = len(v.parts) > 1
@@ -168,15 +174,18 @@ class Page:
                 )
                 why = "".join(f"<p>{esc(p.dataset)}: {self.run_links(p.runs)}</p>" for p in v.parts)
                 out.append(
-                    f"<tr id='claim-{esc(v.rule['id'])}'><td>{esc(v.rule['claim'])}</td><td>{badge(v.verdict)}</td><td>{found}<details>"
+                    f"<tr "
+                    f"id='claim-{esc(v.rule['id'])}'><td>{esc(v.rule['claim'])}</td><td>{badge(v.verdict)}</td><td>{found}<details>"
                     f"<summary><small>source, rule, runs</small></summary><small><p>Source: {esc(v.rule['source'])}</p>"
-                    f"<p>Rule {esc(v.rule['id'])} ({esc(v.rule['kind'])}): {esc(v.rule['because'])}</p>{why}</small></details></td></tr>"
+                    f"<p>Rule {esc(v.rule['id'])} ({esc(v.rule['kind'])}): "
+                    f"{esc(v.rule['because'])}</p>{why}</small></details></td></tr>"
                 )
             out.append("</tbody></table>")
         if rest:
             items = "".join(f"<li id='claim-{esc(v.rule['id'])}'>{esc(v.rule['claim'])}</li>" for v in rest)
             out.append(
-                f"<details{'' if tested else ' open'}><summary>{len(rest)} claims were not tested by these runs</summary><ul>{items}</ul></details>"
+                f"<details{'' if tested else ' open'}><summary>{len(rest)} claims were not tested by these "
+                f"runs</summary><ul>{items}</ul></details>"
             )
         return "".join(out)
 
@@ -191,7 +200,8 @@ class Page:
         note = ""
         if self.theirs:
             when = sorted(r["time"].get("started") or "" for r in self.theirs.lines)
-            note = f"<p class='soft'>Small numbers below are the committed results of this profile ({esc(str(self.committed.name))}, {when[-1][:10] if when else ''}).</p>"
+            told = f"{esc(str(self.committed.name))}, {when[-1][:10] if when else ''}"
+            note = f"<p class='soft'>Small numbers below are the committed results of this profile ({told}).</p>"
             mine = {t.id for t in self.tables}
             others = [t for t in tables.build(self.theirs.lines) if t.id not in mine]
             if others:
@@ -231,7 +241,8 @@ class Page:
             )
         data = f"data:{TYPES[path.suffix.lower()]};base64,{base64.b64encode(path.read_bytes()).decode()}"
         return (
-            f'<figure><figcaption>{esc(caption)} <small>{source} · <a href="{link}">{path.suffix[1:]}</a></small></figcaption>'
+            f"<figure><figcaption>{esc(caption)} <small>{source} · <a "
+            f'href="{link}">{path.suffix[1:]}</a></small></figcaption>'
             f'<button type="button"><img src="{data}" alt="{esc(caption)}"></button></figure>'
         )
 
@@ -276,7 +287,8 @@ class Page:
                 e = book["error"]
                 cell = f"cell {e['cell']}, " if e.get("cell") is not None else ""
                 errors.append(
-                    f"<details open><summary>{esc(job)}: {esc(cell)}{esc(e.get('name') or e['kind'])}: {esc(str(e.get('message', ''))[:300])}</summary>"
+                    f"<details open><summary>{esc(job)}: {esc(cell)}{esc(e.get('name') or e['kind'])}: "
+                    f"{esc(str(e.get('message', ''))[:300])}</summary>"
                     f"<pre>{esc(str(e.get('source') or ''))}\n{esc(str(e.get('traceback') or ''))}</pre></details>"
                 )
         return rows(
@@ -287,22 +299,11 @@ class Page:
         lines = []
         for book in self.books:
             for key, told in (book.get("claims") or {}).items():
-                holds, text = (told.get("holds"), told.get("text", "")) if isinstance(told, dict) else (told, "")
-                word = (
-                    verdicts.REPRODUCED
-                    if holds is True
-                    else verdicts.NOT_REPRODUCED
-                    if holds is False
-                    else verdicts.UNDECIDED
-                )
+                word, text = verdicts.claim_told(told)
                 shown = {verdicts.REPRODUCED: "holds", verdicts.NOT_REPRODUCED: "does not hold"}.get(word, "open")
+                mark = f'<span class="badge {css(word)}">{shown}</span>'
                 lines.append(
-                    [
-                        esc(str(key)),
-                        f'<span class="badge {css(word)}">{shown}</span>',
-                        esc(str(text)),
-                        f'<a href="#job-{esc(book["job"])}">{esc(book["job"])}</a>',
-                    ]
+                    [esc(str(key)), mark, esc(text), f'<a href="#job-{esc(book["job"])}">{esc(book["job"])}</a>']
                 )
         return rows(["check", "result", "what was found", "notebook"], lines) if lines else ""
 
@@ -313,12 +314,11 @@ class Page:
         )
         where = {p.parent.name: p for p in self.result.glob("notebooks/*/runs/*/record.json")}
         order = list(tables.NAMES)
-        key = lambda r: (
-            r["dataset"],
-            order.index(r["method"]) if r["method"] in order else len(order),
-            json.dumps(tables.variant(r), sort_keys=True),
-            r["seed"],
-        )  # noqa: E731
+
+        def key(r: dict) -> tuple:
+            rank = order.index(r["method"]) if r["method"] in order else len(order)
+            return r["dataset"], rank, json.dumps(tables.variant(r), sort_keys=True), r["seed"]
+
         for r in sorted(self.trained, key=key):
             scores = [f"{100 * v:.2f}" if (v := records.metric(r, m)) is not None else "" for m in names]
             path = where.get(r["run"])

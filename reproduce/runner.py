@@ -69,13 +69,15 @@ def own_record(job: Job, result: Path, token: str | None = None) -> tuple[dict |
     if not isinstance(found, dict) or found.get("status") != "done":
         return (
             None,
-            f"{RECORD} does not say that it is done (status={found.get('status') if isinstance(found, dict) else found!r})",
+            f"{RECORD} does not say that it is done "
+            f"(status={found.get('status') if isinstance(found, dict) else found!r})",
         )
     carried = str(found.get("token") or found.get("run") or "")
     if carried != token if token else not carried.startswith(job.hash + "."):
         return (
             None,
-            f"{RECORD} belongs to another run (it carries {carried or 'no token'!r}): the notebook must put MUSICLIB_RUN into it",
+            f"{RECORD} belongs to another run (it carries {carried or 'no token'!r}): the notebook must put "
+            f"MUSICLIB_RUN into it",
         )
     told = found.get("config")
     for name, value in (told if isinstance(told, dict) else {}).items():
@@ -129,7 +131,8 @@ def run(
         there = [j for j in plan.jobs if (j.folder(result) / SPEC).exists()]
         if there and not resume:
             raise Refused(
-                f"{result} already holds {len(there)} of these jobs. Pass --resume to keep what is done and go on with the rest, "
+                f"{result} already holds {len(there)} of these jobs. Pass --resume to keep what is done and go "
+                f"on with the rest, "
                 "--fresh to delete them and begin again, or choose another folder with --out."
             )
         todo = [j for j in plan.jobs if state(j, result) != "done"]
@@ -212,7 +215,8 @@ class Batch:
                 while queue and len(self.running) < self.executor.slots and not self.summary.stopped:
                     if free_mb(self.result) < RESERVE_MB + queue[0].disk_mb:
                         self.progress.say(
-                            f"STOP   less than {RESERVE_MB + queue[0].disk_mb:.0f} MB free in {self.result}; nothing new is started"
+                            f"STOP   less than {RESERVE_MB + queue[0].disk_mb:.0f} MB free in {self.result}; "
+                            f"nothing new is started"
                         )
                         self.summary.waiting, queue = [j.id for j in queue], []
                         break
@@ -225,7 +229,8 @@ class Batch:
                 time.sleep(0.05)
             if self.summary.stopped:
                 self.progress.say(
-                    f"STOP   signal {self.summary.stopped}: ending {len(self.running)} running jobs; --resume goes on from here"
+                    f"STOP   signal {self.summary.stopped}: ending {len(self.running)} running jobs; --resume "
+                    f"goes on from here"
                 )
                 for attempt in self.running.values():
                     attempt.handle.stop()
@@ -324,7 +329,8 @@ class Batch:
             self.progress.finished(
                 job.id,
                 False,
-                f"{where(failure)}{failure['message'].splitlines()[0] if failure['message'] else ''}; log: {folder / LOG}",
+                f"{where(failure)}{failure['message'].splitlines()[0] if failure['message'] else ''}; log: "
+                f"{folder / LOG}",
             )
 
     def note_done(self, job: Job) -> None:

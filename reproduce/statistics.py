@@ -38,7 +38,8 @@ def clean(values: Sequence[float]) -> np.ndarray:
     array = np.asarray(values, dtype=np.float64).ravel()
     if not np.isfinite(array).all():
         raise ValueError(
-            f"values must be finite, got {array[~np.isfinite(array)][:3].tolist()}; leave failed runs out and count them"
+            f"values must be finite, got {array[~np.isfinite(array)][:3].tolist()}; leave failed runs out and "
+            f"count them"
         )
     return array
 

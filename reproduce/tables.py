@@ -140,7 +140,8 @@ def one_table(key: str, inside: list[dict], references: list[dict], failed: list
     sources = sorted({r["code"].get("sources") or "unknown" for r in rows})
     if len(sources) > 1:
         notes.append(
-            f"Rows were made by {len(sources)} versions of the library's sources ({', '.join(sources)}); compare with care."
+            f"Rows were made by {len(sources)} versions of the library's sources ({', '.join(sources)}); "
+            f"compare with care."
         )
     if missing := [NAMES[m] for m in REFERENCE if m not in {r["method"] for r in rows}]:
         notes.append(f"Not run: {', '.join(missing)}.")
@@ -192,12 +193,13 @@ def remarks(label: str, group: list[dict], cells: dict[str, Cell]) -> list[str]:
         and all(any(set(g) <= set(h) for h in repeated(c.seeds)) for c in cells.values() for g in same)
     ):
         notes.append(
-            f"{label}: seeds {'; '.join(str(list(g)) for g in sorted(same))} gave identical numbers, so the interval is too narrow."
+            f"{label}: seeds {'; '.join(str(list(g)) for g in sorted(same))} gave identical numbers, so the "
+            f"interval is too narrow."
         )
     return notes
 
 
-# -- as text -----------------------------------------------------------------------------------------------------------------
+# -- as text -------------------------------------------------------------------------------------------------------
 
 
 def percent(interval: Interval, plus_minus: str = "±") -> str:
@@ -267,14 +269,16 @@ def as_html(table: Table, beside: dict[str, Row] | None = None) -> str:
     Every number links to the runs it is made of."""
     beside = beside or {}
     out = [
-        f'<figure class="table" id="table-{table.id}"><figcaption><b>{html.escape(table.title)}.</b> {CAPTION}</figcaption>',
+        f'<figure class="table" id="table-{table.id}"><figcaption><b>{html.escape(table.title)}.</b> '
+        f"{CAPTION}</figcaption>",
         '<div class="scroll"><table><thead><tr><th>method</th><th class="n">n</th>',
     ]
     out += [f'<th class="n">{html.escape(column_name(c))}</th>' for c in table.columns]
     out.append("</tr></thead><tbody>")
     for row in table.rows:
         out.append(
-            f'<tr class="{"reference" if row.reference else "method"}"><td>{html.escape(row.label)}</td><td class="n">{runs_of(row)}</td>'
+            f'<tr class="{"reference" if row.reference else "method"}"><td>{html.escape(row.label)}</td><td '
+            f'class="n">{runs_of(row)}</td>'
         )
         for c in table.columns:
             own, theirs = row.cells[c], beside[row.key].cells.get(c) if row.key in beside else None

@@ -16,8 +16,16 @@ from pathlib import Path
 
 from reproduce.plan import Job
 
-KEYS = {"pretrain": str, "config": dict, "processes": int, "nodes": int, "minutes": float, "disk_mb": float,
-        "limit_minutes": float, "seeds": list}  # fmt: skip
+KEYS = {
+    "pretrain": str,
+    "config": dict,
+    "processes": int,
+    "nodes": int,
+    "minutes": float,
+    "disk_mb": float,
+    "limit_minutes": float,
+    "seeds": list,
+}
 PORT = 29511  # of the rendezvous between machines
 
 
@@ -26,8 +34,8 @@ def expand(
 ) -> list[Job]:
     """The jobs of one `pretrain` entry, one a seed, with `--set` on top (dotted names reach into options, views,
     dataset_options)."""
-    from musiclib.training.assemble import view_configs
     from musiclib.config import TrainConfig, override
+    from musiclib.training.assemble import view_configs
 
     where, jobs = entry["where"], []
     chosen = {n: v for n, v in settings.items() if n not in ("data_root", "processes", "nodes")}
@@ -50,10 +58,26 @@ def expand(
                 raise ValueError(f"batch={config.batch} must be a multiple of the {processes * nodes} processes")
             minutes = entry.get("minutes", 1.0)
             name = f"pretrain.{entry['pretrain']}" + (f"_seed={seed}" if len(seeds) > 1 else "")
-            jobs.append(Job(id=name, notebook="pretrain", path=Path(), values=config.to_dict(), hash=config.hash(), minutes=minutes,
-                            given={**{k: v for k, v in values.items() if k != "seed"}, "seed": seed, "processes": processes, "nodes": nodes},
-                            disk_mb=entry.get("disk_mb", 20.0), limit_minutes=entry.get("limit_minutes", max(10.0, 10 * minutes)),
-                            processes=processes, nodes=nodes))  # fmt: skip
+            jobs.append(
+                Job(
+                    id=name,
+                    notebook="pretrain",
+                    path=Path(),
+                    values=config.to_dict(),
+                    hash=config.hash(),
+                    minutes=minutes,
+                    given={
+                        **{k: v for k, v in values.items() if k != "seed"},
+                        "seed": seed,
+                        "processes": processes,
+                        "nodes": nodes,
+                    },
+                    disk_mb=entry.get("disk_mb", 20.0),
+                    limit_minutes=entry.get("limit_minutes", max(10.0, 10 * minutes)),
+                    processes=processes,
+                    nodes=nodes,
+                )
+            )
     except (TypeError, ValueError) as error:
         problems.append(f"{where} (pretrain {entry['pretrain']}): {error}")
     return jobs
@@ -67,7 +91,8 @@ def imagenet_folder(data_root: str | None) -> Path:
         if (folder / "train").is_dir() and any((folder / held).is_dir() for held in ("val", "test", "validation")):
             return folder
     raise FileNotFoundError(
-        f"ImageNet was not found: no folder with train/ and val/ among {', '.join(map(str, looked))}. Give --data-root DIR "
+        f"ImageNet was not found: no folder with train/ and val/ among {', '.join(map(str, looked))}. Give "
+        f"--data-root DIR "
         "with DIR/train/CLASS/*.JPEG and DIR/val/CLASS/*.JPEG; it has to be fetched from image-net.org by hand, after "
         "agreeing to its terms."
     )
@@ -77,8 +102,18 @@ def command(spec: dict, config: Path, environ: dict[str, str]) -> list[str]:
     """The torchrun command of one machine. On a cluster MUSICLIB_NODE (this machine's number) and MUSICLIB_HOST (the
     first one's name) are set by the executor."""
     if spec["nodes"] > 1:
-        rendezvous = ["--nnodes", str(spec["nodes"]), "--node-rank", environ["MUSICLIB_NODE"], "--rdzv-backend", "c10d",
-                      "--rdzv-id", spec["hash"], "--rdzv-endpoint", f"{environ['MUSICLIB_HOST']}:{PORT}"]  # fmt: skip
+        rendezvous = [
+            "--nnodes",
+            str(spec["nodes"]),
+            "--node-rank",
+            environ["MUSICLIB_NODE"],
+            "--rdzv-backend",
+            "c10d",
+            "--rdzv-id",
+            spec["hash"],
+            "--rdzv-endpoint",
+            f"{environ['MUSICLIB_HOST']}:{PORT}",
+        ]
     else:
         rendezvous = ["--standalone"]
     launcher = [sys.executable, "-m", "torch.distributed.run", *rendezvous, "--nproc-per-node", str(spec["processes"])]
@@ -104,9 +139,17 @@ def execute(spec: dict) -> dict | None:
     if found.get("status") != "done" or found.get("run") != spec["hash"]:
         told = found.get("error") or {}
         return failure(told.get("message") or f"musiclib.pretrain ended with code {code}", told.get("type"))
-    body = {"schema": 1, "kind": "notebook", "status": "done", "token": os.environ["MUSICLIB_RUN"],
-            "metrics": {k: v for k, v in found["metrics"].items() if isinstance(v, (int, float))},
-            "figures": [], "claims": {}, "environment": found["environment"], "code": found["code"]}  # fmt: skip
+    body = {
+        "schema": 1,
+        "kind": "notebook",
+        "status": "done",
+        "token": os.environ["MUSICLIB_RUN"],
+        "metrics": {k: v for k, v in found["metrics"].items() if isinstance(v, (int, float))},
+        "figures": [],
+        "claims": {},
+        "environment": found["environment"],
+        "code": found["code"],
+    }
     (out / ".record.json").write_text(json.dumps(body, indent=1), encoding="utf-8")
     os.replace(out / ".record.json", out / "record.json")
     return None

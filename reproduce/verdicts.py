@@ -260,17 +260,20 @@ def at_least(rule: dict, dataset: str, rows: list[dict], everything: list[dict])
     return part, [r for _, r in values]
 
 
+def claim_told(told: object) -> tuple[str, str]:
+    """The verdict and the text of a notebook's own claim: true, false, None, or {"holds": one of them, "text": str}."""
+    holds, text = (told.get("holds"), told.get("text", "")) if isinstance(told, dict) else (told, "")
+    return {True: REPRODUCED, False: NOT_REPRODUCED}.get(holds, UNDECIDED), str(text)
+
+
 def judge_claim(rule: dict, books: list[dict]) -> Verdict:
-    """`claim`: what notebooks found themselves. A notebook's claim is true, false, or {"holds": bool, "text": str}."""
+    """`claim`: what notebooks found themselves."""
     parts = []
     for book in books:
-        told = (book.get("claims") or {}).get(rule["key"])
-        if told is None:
-            continue
-        holds = told.get("holds") if isinstance(told, dict) else told
-        text = told.get("text", "") if isinstance(told, dict) else ""
-        verdict = REPRODUCED if holds is True else NOT_REPRODUCED if holds is False else UNDECIDED
-        parts.append(Part(book["job"], verdict, text or ("holds" if holds else "does not hold"), None, (book["run"],)))
+        claims = book.get("claims") or {}
+        if rule["key"] in claims:
+            verdict, text = claim_told(claims[rule["key"]])
+            parts.append(Part(book["job"], verdict, text or verdict, None, (book["run"],)))
     return Verdict(rule, overall([p.verdict for p in parts]), tuple(parts))
 
 

@@ -48,26 +48,57 @@ def write_profile(folder: Path, jobs: list[dict], **top) -> Path:
 
 
 def training_record(
-    method: str = "music", seed: int = 0, *, dataset: str = "cifar10", linear: float = 0.6, knn: float = 0.5, epochs: int = 8,
-    options: dict | None = None, validation: bool = False, run: str | None = None,
-) -> dict:  # fmt: skip
+    method: str = "music",
+    seed: int = 0,
+    *,
+    dataset: str = "cifar10",
+    linear: float = 0.6,
+    knn: float = 0.5,
+    epochs: int = 8,
+    options: dict | None = None,
+    validation: bool = False,
+    run: str | None = None,
+) -> dict:
     """A record as `musiclib.pretrain` writes it, with the numbers that a test is about."""
     config = {
-        "method": method, "options": options or {}, "dataset": dataset, "dataset_options": {}, "encoder": "compact",
-        "epochs": epochs, "batch": 512, "optimiser": "adamw", "lr": 1e-3, "weight_decay": 1e-4, "seed": seed, "views": {},
-        "precision": "bfloat16", "validation": validation,
-    }  # fmt: skip
+        "method": method,
+        "options": options or {},
+        "dataset": dataset,
+        "dataset_options": {},
+        "encoder": "compact",
+        "epochs": epochs,
+        "batch": 512,
+        "optimiser": "adamw",
+        "lr": 1e-3,
+        "weight_decay": 1e-4,
+        "seed": seed,
+        "views": {},
+        "precision": "bfloat16",
+        "validation": validation,
+    }
     name = run or hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
     split = "validation" if validation else "test"
     return {
-        "schema": 1, "kind": "pretrain", "run": name, "status": "done", "config": config, "method": method, "dataset": dataset,
-        "seed": seed, "metrics": {f"linear/{split}/top1": linear, f"knn/{split}/top1": knn, "linear/converged": True},
-        "monitor": {}, "collapsed": False, "curve": [],
+        "schema": 1,
+        "kind": "pretrain",
+        "run": name,
+        "status": "done",
+        "config": config,
+        "method": method,
+        "dataset": dataset,
+        "seed": seed,
+        "metrics": {f"linear/{split}/top1": linear, f"knn/{split}/top1": knn, "linear/converged": True},
+        "monitor": {},
+        "collapsed": False,
+        "curve": [],
         "time": {"started": "2026-11-01T10:00:00+00:00", "wall_s": 100.0, "train_s": 90.0, "views_per_s": 3000.0},
-        "memory": {"peak_mb": 900.0}, "environment": {"python": "3.11", "device_name": "a processor", "threads": 2},
+        "memory": {"peak_mb": 900.0},
+        "environment": {"python": "3.11", "device_name": "a processor", "threads": 2},
         "code": {"commit": "0123456789abcdef", "dirty": False, "sources": "aaaa"},
-        "data": {"name": dataset, "checksum": "f" * 64, "samples": 1000}, "notebook": None, "error": None,
-    }  # fmt: skip
+        "data": {"name": dataset, "checksum": "f" * 64, "samples": 1000},
+        "notebook": None,
+        "error": None,
+    }
 
 
 def write_records(folder: Path, lines: list[dict]) -> Path:

@@ -49,8 +49,19 @@ def images(tmp_path_factory):
     return folder
 
 
-SMALL = ["nodes=1", "processes=2", "encoder=tiny", "views.size=16", "batch=8", "epochs=1", "warmup_epochs=0", "dataset_options.workers=0",
-         "options.segments=4", "options.units=4", "options.projector=[16]"]  # fmt: skip
+SMALL = [
+    "nodes=1",
+    "processes=2",
+    "encoder=tiny",
+    "views.size=16",
+    "batch=8",
+    "epochs=1",
+    "warmup_epochs=0",
+    "dataset_options.workers=0",
+    "options.segments=4",
+    "options.units=4",
+    "options.projector=[16]",
+]
 
 
 def test_the_imagenet_profile_runs_to_its_end_with_two_processes(tmp_path, images):
@@ -104,10 +115,17 @@ def test_torchrun_is_told_about_the_other_machines():
 
 
 PARTS = {
-    "device": "a GPU", "encoder": "resnet50", "embedding": 8160, "loss_batch": 2048, "parameters": 100_000_000,
-    "step_s": {"64": 0.10, "256": 0.40}, "loss_s": 0.02, "views_s_per_image": 0.0001, "peak_mb": {"64": 20480.0, "256": 71680.0},
+    "device": "a GPU",
+    "encoder": "resnet50",
+    "embedding": 8160,
+    "loss_batch": 2048,
+    "parameters": 100_000_000,
+    "step_s": {"64": 0.10, "256": 0.40},
+    "loss_s": 0.02,
+    "views_s_per_image": 0.0001,
+    "peak_mb": {"64": 20480.0, "256": 71680.0},
     "decode_s_per_image": 0.008,
-}  # fmt: skip
+}
 
 
 def test_the_cost_adds_up():

@@ -10,7 +10,7 @@ from reproduce_fixtures import training_record, write_records
 
 from reproduce import compare, records, tables, verdicts
 
-# -- reading -----------------------------------------------------------------------------------------------------------------
+# -- reading -------------------------------------------------------------------------------------------------------
 
 
 def test_good_lines_are_read_and_bad_ones_are_told_with_their_number(tmp_path):
@@ -96,7 +96,7 @@ def test_computed_places_of_a_record():
     assert records.look_up(training_record(options={"projector": [2048, 256]}), "embedding") == 256
 
 
-# -- tables --------------------------------------------------------------------------------------------------------------------
+# -- tables --------------------------------------------------------------------------------------------------------
 
 
 def small_set():
@@ -183,12 +183,19 @@ def test_latex_escapes_what_latex_would_read():
     assert text.count(r"\begin") == text.count(r"\end") == 2
 
 
-# -- verdicts --------------------------------------------------------------------------------------------------------------------
+# -- verdicts ------------------------------------------------------------------------------------------------------
 
 BETTER = {
-    "id": "x", "claim": "c", "source": "s", "because": "b", "kind": "better", "metric": "linear/test/top1",
-    "rows": {"method": "music"}, "against": {"method": "simclr"}, "margin": 0.0,
-}  # fmt: skip
+    "id": "x",
+    "claim": "c",
+    "source": "s",
+    "because": "b",
+    "kind": "better",
+    "metric": "linear/test/top1",
+    "rows": {"method": "music"},
+    "against": {"method": "simclr"},
+    "margin": 0.0,
+}
 
 
 def lines_of(music, simclr, **more):
@@ -336,7 +343,7 @@ def test_a_rule_with_a_mistake_is_told(tmp_path):
     assert "needs a `kind`" in str(told.value)
 
 
-# -- comparing two sets ---------------------------------------------------------------------------------------------------------
+# -- comparing two sets --------------------------------------------------------------------------------------------
 
 
 def test_compare_tells_changed_from_noise_and_from_identical(tmp_path):

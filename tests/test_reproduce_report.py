@@ -17,7 +17,8 @@ from reproduce_fixtures import training_record, write_records
 
 from reproduce import records, report, tables
 
-SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 300"><rect width="400" height="300" fill="#d0021b"/></svg>'
+SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 300">
+<rect width="400" height="300" fill="#d0021b"/></svg>"""
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
@@ -25,17 +26,46 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 def page(tmp_path_factory):
     """A results folder as the runner leaves it: two notebooks, one failed, runs of three methods, a corrupt line."""
     result = tmp_path_factory.mktemp("result") / "out"
-    lines = [training_record(m, s, linear=base + s / 100, knn=base - 0.05, epochs=e)
-             for m, base, e in (("pixels", 0.40, 0), ("random", 0.50, 0), ("music", 0.62, 8), ("simclr", 0.60, 8)) for s in range(3)]  # fmt: skip
+    lines = [
+        training_record(m, s, linear=base + s / 100, knn=base - 0.05, epochs=e)
+        for m, base, e in (("pixels", 0.40, 0), ("random", 0.50, 0), ("music", 0.62, 8), ("simclr", 0.60, 8))
+        for s in range(3)
+    ]
     book = {
-        "schema": 1, "kind": "notebook", "run": "aaaa", "status": "done", "job": "03_train.seed=0", "notebook": {"name": "03_train", "hash": "h"},
-        "config": {"seed": 0}, "seed": 0, "metrics": {}, "figures": [{"file": "figures/red.svg", "caption": "A red <field> & more"}], "tables": [],
+        "schema": 1,
+        "kind": "notebook",
+        "run": "aaaa",
+        "status": "done",
+        "job": "03_train.seed=0",
+        "notebook": {"name": "03_train", "hash": "h"},
+        "config": {"seed": 0},
+        "seed": 0,
+        "metrics": {},
+        "figures": [{"file": "figures/red.svg", "caption": "A red <field> & more"}],
+        "tables": [],
         "claims": {"bound": {"holds": True, "text": "gap 1e-15 < 1e-12"}, "other": {"holds": False, "text": "no"}},
-        "time": {"started": "2026-11-01T09:00:00+00:00", "wall_s": 75.0, "cells_s": 70.0}, "memory": {"peak_mb": 512.0},
-        "environment": {"device_name": "a processor", "threads": 2}, "code": {"commit": "0123456789abcdef", "dirty": True, "sources": "aaaa"}, "error": None,
-    }  # fmt: skip
-    failed = {**book, "job": "04_broken", "status": "failed", "figures": [], "claims": {}, "run": "bbbb",
-              "error": {"kind": "cell", "cell": 4, "name": "ValueError", "message": "bad <value>", "traceback": "line 1", "source": "f(<x>)"}}  # fmt: skip
+        "time": {"started": "2026-11-01T09:00:00+00:00", "wall_s": 75.0, "cells_s": 70.0},
+        "memory": {"peak_mb": 512.0},
+        "environment": {"device_name": "a processor", "threads": 2},
+        "code": {"commit": "0123456789abcdef", "dirty": True, "sources": "aaaa"},
+        "error": None,
+    }
+    failed = {
+        **book,
+        "job": "04_broken",
+        "status": "failed",
+        "figures": [],
+        "claims": {},
+        "run": "bbbb",
+        "error": {
+            "kind": "cell",
+            "cell": 4,
+            "name": "ValueError",
+            "message": "bad <value>",
+            "traceback": "line 1",
+            "source": "f(<x>)",
+        },
+    }
     write_records(result, [*lines, book, failed])
     with (result / records.FILE).open("a") as file:
         file.write('{"schema": 1, "ki\n')
@@ -47,8 +77,15 @@ def page(tmp_path_factory):
     (job / "figures" / "red.svg").write_text(SVG)
     for name in ("notebook.ipynb", "log.txt", "record.json"):
         (job / name).write_text("{}")
-    plan = {"profile": "quick", "title": "A <test>", "purpose": "to see", "notes": "Nothing <was> cut.", "threads": 1, "budget": {},
-            "jobs": [{"id": j, "given": {"seed": 0}, "minutes": 1.0} for j in ("03_train.seed=0", "04_broken", "05_never")]}  # fmt: skip
+    plan = {
+        "profile": "quick",
+        "title": "A <test>",
+        "purpose": "to see",
+        "notes": "Nothing <was> cut.",
+        "threads": 1,
+        "budget": {},
+        "jobs": [{"id": j, "given": {"seed": 0}, "minutes": 1.0} for j in ("03_train.seed=0", "04_broken", "05_never")],
+    }
     (result / "plan.json").write_text(json.dumps(plan))
     committed = tmp_path_factory.mktemp("committed") / "quick"
     write_records(committed, [training_record("music", s, linear=0.70 + s / 1000) for s in range(3)])

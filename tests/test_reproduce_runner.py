@@ -21,9 +21,19 @@ from reproduce.__main__ import main
 from reproduce.plan import ROOT, build
 
 TRAINED = {
-    "schema": 1, "kind": "pretrain", "run": "abc", "status": "done", "config": {}, "method": "music", "dataset": "digits", "seed": 0,
-    "metrics": {"linear/test/top1": 0.5}, "time": {"started": "2026-01-01T00:00:00+00:00"}, "environment": {}, "code": {},
-}  # fmt: skip
+    "schema": 1,
+    "kind": "pretrain",
+    "run": "abc",
+    "status": "done",
+    "config": {},
+    "method": "music",
+    "dataset": "digits",
+    "seed": 0,
+    "metrics": {"linear/test/top1": 0.5},
+    "time": {"started": "2026-01-01T00:00:00+00:00"},
+    "environment": {},
+    "code": {},
+}
 LOOK_AROUND = """
 import os, subprocess, sys
 metrics = {"threads": int(os.environ["OMP_NUM_THREADS"]), "n": n}
@@ -184,7 +194,7 @@ def test_a_changed_notebook_or_value_is_not_done_any_more(batch):
     assert runner.state(runner.Job(**{**job.__dict__, "hash": "0" * 12}), out) != "done"
 
 
-# -- before anything starts -----------------------------------------------------------------------------------------------
+# -- before anything starts ----------------------------------------------------------------------------------------
 
 
 def test_a_record_that_tells_other_values_than_asked_for_is_no_proof(tmp_path):
@@ -228,8 +238,9 @@ def test_a_second_runner_on_one_folder_is_refused_by_name_of_the_first(tmp_path)
 
 
 def test_the_lock_of_a_dead_runner_is_taken_over(tmp_path):
-    code = f"import os; from reproduce.processes import only_runner\nwith only_runner({str(tmp_path)!r}): os.kill(os.getpid(), 9)"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
+    code = "import os, sys; from reproduce.processes import only_runner\n"
+    code += "with only_runner(sys.argv[1]): os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)
     with procs.only_runner(tmp_path) as note:
         assert "took over from process" in note
 
@@ -280,7 +291,7 @@ def test_list_shows_values_state_and_time(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-# -- killed from outside ---------------------------------------------------------------------------------------------------
+# -- killed from outside -------------------------------------------------------------------------------------------
 
 STEPS = """
 import os, time

@@ -19,7 +19,8 @@ def draws():
 def test_mean_interval_is_that_of_scipys_one_sample_t_test(draws):
     own, theirs = mean_interval(draws[0]), stats.ttest_1samp(draws[0], 0.0).confidence_interval(0.95)
     assert (own.low, own.high) == pytest.approx((theirs.low, theirs.high), rel=1e-12)
-    assert own.mean == pytest.approx(sum(draws[0]) / 5) and own.n == 5
+    assert own.mean == pytest.approx(sum(draws[0]) / 5)
+    assert own.n == 5
 
 
 def test_paired_difference_is_that_of_scipys_related_t_test(draws):
@@ -63,8 +64,12 @@ def test_the_paired_interval_covers_when_seeds_share_most_of_their_noise():
 
 def test_one_value_has_a_mean_and_no_interval_and_none_has_neither():
     one, none = mean_interval([0.5]), mean_interval([])
-    assert one.mean == 0.5 and not one.bounded and one.n == 1
-    assert math.isnan(none.mean) and not none.bounded and none.n == 0
+    assert one.mean == 0.5
+    assert not one.bounded
+    assert one.n == 1
+    assert math.isnan(none.mean)
+    assert not none.bounded
+    assert none.n == 0
 
 
 def test_a_value_that_is_not_finite_is_an_error_that_shows_it():
