@@ -1,4 +1,4 @@
-"""The explorations: the family of lines is a true code, the bound is a bound, records resume, the command lists them."""
+"""The explorations: the family of lines is a true code, the bound holds, records resume, the command lists them."""
 
 from __future__ import annotations
 
