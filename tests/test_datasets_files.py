@@ -455,6 +455,7 @@ def test_crops_have_the_area_and_ratio_asked_for_and_lie_inside():
     assert np.log((right - left) / (bottom - top)).mean() == pytest.approx(0.0, abs=0.015)
     assert (left / (300 - (right - left))).mean() == pytest.approx(0.5, abs=0.02)
     assert (top / (300 - (bottom - top))).mean() == pytest.approx(0.5, abs=0.02)
+    assert abs(np.corrcoef(left / (300 - (right - left)), top / (300 - (bottom - top)))[0, 1]) < 0.06  # 4 / sqrt(4000)
 
 
 def test_an_image_too_long_for_any_crop_gives_its_largest_centre():

@@ -125,6 +125,13 @@ def test_every_class_keeps_a_member_on_both_sides():
     assert sorted(kept.tolist() + held.tolist()) == list(range(10))
 
 
+def test_splits_are_pinned():
+    """A split that moved would make old and new records incomparable without a word."""
+    assert stratified_indices(torch.arange(40) % 2, 0.2, seed=7)[1].tolist() == [6, 20, 21, 23, 24, 32, 37, 39]
+    assert load("digits", "train").checksum.startswith("46087fea87e478e8")
+    assert load("digits", "test").checksum.startswith("0828d29fa54f22e7")
+
+
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
 def test_fraction_lies_between_zero_and_one(fraction):
     with pytest.raises(ValueError, match="between 0 and 1"):
