@@ -16,7 +16,7 @@ class Profile:
     controls: int
 
 
-QUICK = Profile("quick", examples=25, controls=40)
+QUICK = Profile("quick", examples=20, controls=40)
 THOROUGH = Profile("thorough", examples=10_000, controls=40)
 PROFILES = {profile.name: profile for profile in (QUICK, THOROUGH)}
 

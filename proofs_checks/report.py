@@ -138,7 +138,8 @@ def readme_table() -> str:
 def claims_table(rows: list[Row]) -> str:
     """Every claim with formula, premises, verdict, proof, and what the last run saw."""
     lines = [
-        "| | Statement | Formula | Premises | Verdict | Proof | Checks | Examples | Slack | Error/tolerance | Controls |",
+        "| | Statement | Formula | Premises | Verdict | Proof | Checks | Examples | Slack | Error/tolerance "
+        "| Controls |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:

@@ -106,7 +106,8 @@ def close(value: Any, expected: Any, tolerance: float, what: str = "value") -> N
         return
     where = np.unravel_index(int(np.nanargmax(np.where(np.isnan(error), np.inf, error))), error.shape)
     raise AssertionError(
-        f"{what}: got {got[where]:.17g}, expected {want[where]:.17g}, error {error[where]:.3g} > tolerance {tolerance:.3g}"
+        f"{what}: got {got[where]:.17g}, expected {want[where]:.17g}, error {error[where]:.3g} > tolerance "
+        f"{tolerance:.3g}"
     )
 
 

@@ -161,8 +161,7 @@ def agreement_is_priced_by_class_size(objective: Objective, codes: Codes, lam: f
     tolerance = 1e3 * np.finfo(float).eps * (codes.n + codes.k) * scale
     close(price, expected, tolerance, "price of agreement")
     at_most(price, log_p + 1 - lam, tolerance, "price of agreement")
-    if lam >= 1:
-        at_most(price, 0.0, tolerance, "price of agreement at lambda >= 1")
+    at_most(price - max(1 - lam, 0.0), 0.0, tolerance, "price of agreement beyond 1 - lambda")
 
 
 @check(

@@ -170,7 +170,6 @@ def agreement_pays_above_the_threshold(objective: Objective, labels: np.ndarray,
     loss = objective.code_loss(soft, soft, lam)
     close(loss, tau * math.log(tau / 2) - lam * math.log(tau) - 2 * LOG_2, tolerance, "loss of the soft array")
     h = 1 - tau
-    if h > 0:
-        # f(1-h) - f(1) = (lambda - (1 - log 2)) h + (1 + lambda) h^2 / 2 + O(h^3); h <= 1/2
-        change = float(loss) + 3 * LOG_2
-        close(change, (lam - (1 - LOG_2)) * h, (1 + lam) * h**2 * 1.5 + tolerance, "change of the loss")
+    # f(1-h) - f(1) = (lambda - (1 - log 2)) h + (1 + lambda) h^2 / 2 + O(h^3); h <= 1/2
+    change = float(loss) + 3 * LOG_2
+    close(change, (lam - (1 - LOG_2)) * h, (1 + lam) * h**2 * 1.5 + tolerance, "change of the loss")
