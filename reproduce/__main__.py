@@ -9,7 +9,7 @@ from pathlib import Path
 from reproduce.plan import NOTEBOOKS, ROOT, Plan, build, cores, profile_names, profile_path
 from reproduce.processes import Refused
 from reproduce.progress import duration
-from reproduce.yamlfile import read_yaml
+from reproduce.yamlfile import load_yaml, read_yaml
 
 EPILOG = """
 examples:
@@ -84,6 +84,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--fresh", action="store_true", help="delete the results in the folder and begin again")
     p.add_argument(
         "--executor", choices=["local", "slurm"], default="local", help="where jobs run (slurm: through submitit)"
+    )
+    p.add_argument(
+        "--slurm",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of submitit for --executor slurm (slurm_partition=gpu, cpus_per_task=16); may be repeated",
     )
     p.add_argument("--dry-run", action="store_true", help="check everything, start nothing")
     p.add_argument("--quiet", action="store_true", help="only the result")
@@ -224,7 +231,11 @@ def run_profile(args: argparse.Namespace) -> int:
     result = folder(args, plan)
     slots = args.jobs or min(plan.workers, cores())
     try:
-        executor = executors.Local(slots) if args.executor == "local" else executors.Cluster(result, slots)
+        if args.executor == "local":
+            executor = executors.Local(slots)
+        else:
+            options = {k: load_yaml(v) for k, _, v in (text.partition("=") for text in args.slurm)}
+            executor = executors.Cluster(result, args.jobs or max(1, len(plan.jobs)), options=options)
         summary = runner.run(
             plan,
             result,

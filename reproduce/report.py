@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from urllib.parse import quote
@@ -42,11 +43,34 @@ def write(result: Path, committed: Path | None = None) -> Path:
     for stale in (result / "tables").glob("*.*"):
         if stale.stem not in {t.id for t in built}:
             stale.unlink()
+    readable(result)
     page = Page(result, plan, found, built, theirs, committed)
     template = (HERE / "templates" / "report.html").read_text(encoding="utf-8")
     title = f"MUSIC: reproduction report, profile {plan.get('profile', result.name)}"
     store.write_text(result / "report.html", template.replace("{{title}}", esc(title)).replace("{{body}}", page.body()))
     return result / "report.html"
+
+
+def readable(result: Path) -> None:
+    """Write notebook.html beside every executed notebook, since a browser shows an .ipynb as bare JSON. A damaged one
+    is left as it is: its own link still leads to it."""
+    stale = []
+    for path in result.glob(f"notebooks/*/{EXECUTED}"):
+        page = path.with_suffix(".html")
+        if not page.is_file() or page.stat().st_mtime_ns < path.stat().st_mtime_ns:
+            stale.append(path)
+    if not stale:
+        return
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(template_name="lab", require_js_url="", jquery_url="")
+    for path in stale:
+        try:
+            text, _ = exporter.from_filename(str(path))
+        except Exception as error:  # whatever a broken file makes of a converter
+            print(f"warning: {path} could not be made readable: {error}", file=sys.stderr)
+        else:
+            store.write_text(path.with_suffix(".html"), text)
 
 
 def css(word: str) -> str:
@@ -234,7 +258,7 @@ class Page:
 
     def figure(self, path: Path, caption: str, job: str) -> str:
         link = self.relative(path)
-        source = self.link(self.result / "notebooks" / job / EXECUTED, job)
+        source = self.link(self.executed(job), job)
         if path.suffix.lower() not in TYPES or path.stat().st_size > LARGEST_FIGURE:
             return (
                 f"<figure><figcaption><a href='{link}'>{esc(caption)}</a> <small>{source}</small></figcaption></figure>"
@@ -249,6 +273,11 @@ class Page:
     def relative(self, path: Path) -> str:
         return quote(path.resolve().relative_to(self.result).as_posix())
 
+    def executed(self, job: str) -> Path:
+        """The page of an executed notebook, or the notebook itself where there is none."""
+        path = self.result / "notebooks" / job / EXECUTED
+        return path.with_suffix(".html") if path.with_suffix(".html").is_file() else path
+
     def link(self, path: Path, text: str) -> str:
         return f'<a href="{self.relative(path)}">{esc(text)}</a>' if path.is_file() else esc(text)
 
@@ -261,7 +290,12 @@ class Page:
             peak = ((book or {}).get("memory") or {}).get("peak_mb")
             links = " ".join(
                 self.link(folder / f, t)
-                for f, t in ((EXECUTED, "executed"), (LOG, "log"), ("record.json", "record"))
+                for f, t in (
+                    (self.executed(job).name, "read"),
+                    (EXECUTED, "ipynb"),
+                    (LOG, "log"),
+                    ("record.json", "record"),
+                )
                 if (folder / f).is_file()
             )
             given = planned.get(job, {}).get("given", (book or {}).get("config", {}))
@@ -328,7 +362,7 @@ class Page:
                 files = (
                     self.link(path, "record")
                     + " "
-                    + self.link(self.result / "notebooks" / job / EXECUTED, "notebook")
+                    + self.link(self.executed(job), "notebook")
                     + f" <small>{files}</small>"
                 )
             text = json.dumps({k: v for k, v in r.items() if k not in ("curve", "_line")}, indent=1)

@@ -273,7 +273,7 @@ class Batch:
             "hash": job.hash,
             "processes": job.processes,
             "nodes": job.nodes,
-            "threads": self.threads,
+            "threads": max(1, self.threads // max(1, job.processes)),
             "environment": extra,
         }
         store.write_json(folder / SPEC, spec)

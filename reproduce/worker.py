@@ -141,7 +141,7 @@ def main(path: str) -> int:
         from reproduce import training
 
         return finish(out, training.execute(spec))
-    for name in (EXECUTED, PARTIAL, FAILURE):
+    for name in (EXECUTED, PARTIAL, FAILURE, "notebook.html"):
         (out / name).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(
         prefix="mu", ignore_cleanup_errors=True

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -75,7 +76,9 @@ def page(tmp_path_factory):
     (run / "record.json").write_text(json.dumps(lines[6]))
     (job / "figures").mkdir()
     (job / "figures" / "red.svg").write_text(SVG)
-    for name in ("notebook.ipynb", "log.txt", "record.json"):
+    executed = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# What was executed")])
+    nbformat.write(executed, job / "notebook.ipynb")
+    for name in ("log.txt", "record.json"):
         (job / name).write_text("{}")
     plan = {
         "profile": "quick",
@@ -194,6 +197,11 @@ def test_tables_are_written_as_markdown_and_latex_too_and_stale_ones_go(page):
 def test_a_folder_with_nothing_but_records_has_a_report_too(tmp_path):
     write_records(tmp_path, [training_record("music", 0)])
     assert "60.00 (1 run)" in report.write(tmp_path).read_text()
+
+
+def test_executed_notebooks_can_be_read_in_a_browser(page):
+    assert "What was executed" in (page.parent / "notebooks" / "03_train.seed=0" / "notebook.html").read_text()
+    assert 'href="notebooks/03_train.seed%3D0/notebook.html"' in page.read_text()
 
 
 def test_an_empty_set_has_a_report_that_says_so(tmp_path):
