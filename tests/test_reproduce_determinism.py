@@ -10,6 +10,8 @@ from reproduce import executors, report, runner
 from reproduce.parameters import read_notebook
 from reproduce.plan import NOTEBOOKS, build, papermill_disagrees
 
+pytestmark = pytest.mark.timeout(900)  # many processes: seconds on a quiet machine, minutes on a busy one
+
 BOOKS = sorted(NOTEBOOKS.glob("*.ipynb"))
 SMALL = ["dataset=digits", "dataset_options={}", "epochs=1", "seeds=1", "batch=128", "supervised_seeds=0",
          "options={segments: 4, units: 8, projector: [32]}"]  # fmt: skip

@@ -12,6 +12,8 @@ from reproduce_fixtures import write_notebook, write_profile
 from reproduce import cost, executors, records, runner, training
 from reproduce.plan import build
 
+pytestmark = pytest.mark.timeout(900)  # many processes: seconds on a quiet machine, minutes on a busy one
+
 
 def test_submitit_runs_the_same_jobs_with_the_same_judgement(tmp_path):
     pytest.importorskip("submitit")
@@ -160,3 +162,19 @@ def test_what_was_not_measured_is_not_estimated(tmp_path, images):
     (tmp_path / "parts.json").write_text(json.dumps(PARTS))
     assert "no estimate" in cost.of_job(job, tmp_path / "parts.json")
     assert "no estimate" in cost.of_job(job, tmp_path / "absent.json")
+
+
+def test_the_parts_can_be_measured_here_and_give_an_estimate(images):
+    found = cost.measure(
+        sorted(images.glob("train/*/*.jpg")),
+        shares=[2],
+        batch=8,
+        segments=4,
+        units=4,
+        encoder="tiny",
+        size=32,
+        repeats=1,
+    )
+    assert min(found["step_s"]["2"], found["loss_s"], found["views_s_per_image"], found["decode_s_per_image"]) > 0
+    assert found["decoded_images"] == 16
+    assert cost.estimate(found, epochs=1, batch=8, processes=4, nodes=1)["hours"] > 0
