@@ -9,15 +9,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Profile:
-    """examples: tried per check; controls: tried per check and wrong loss, at most, before it counts as a survivor."""
+    """examples: tried per check; controls: tried per declared control, at most, before it counts as a survivor; matrix:
+    the same for a wrong loss that the check does not declare, when the whole kill matrix is asked for."""
 
     name: str
     examples: int
-    controls: int
+    controls: int = 200
+    matrix: int = 40
 
 
-QUICK = Profile("quick", examples=20, controls=40)
-THOROUGH = Profile("thorough", examples=10_000, controls=40)
+QUICK = Profile("quick", examples=20)
+THOROUGH = Profile("thorough", examples=10_000)
 PROFILES = {profile.name: profile for profile in (QUICK, THOROUGH)}
 
 

@@ -71,7 +71,8 @@ def try_check(name: str, plan: Plan) -> Trial:
     outcome = run(check, Objective, examples=examples, entropy=entropy)
     trial = Trial(name, outcome.verdict, outcome.tried, outcome.slack, outcome.share, outcome.seconds, outcome.message)
     for mutant in plan.wrong_losses(name):
-        trial.controls[mutant] = run(check, MUTANTS[mutant], examples=plan.profile.controls).verdict
+        most = plan.profile.controls if mutant in check.kills else plan.profile.matrix
+        trial.controls[mutant] = run(check, MUTANTS[mutant], examples=most).verdict
     for premise, conclusion in check.breaks_without:
         try:
             conclusion(Objective())
