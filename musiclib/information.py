@@ -116,7 +116,7 @@ def expected_uniform_entropy(samples: int, cells: int) -> float:
         raise ValueError(f"samples and cells: expected integers >= 1, got {samples!r} and {cells!r}")
     if cells == 1:
         return 0.0
-    k = np.arange(samples + 1, dtype=np.float64)
+    k = np.arange(samples + 1)
     log_binomial = gammaln(samples + 1) - gammaln(k + 1) - gammaln(samples - k + 1)
     law = np.exp(log_binomial - k * math.log(cells) + (samples - k) * math.log1p(-1.0 / cells))
     return math.log(samples) - cells / samples * float(np.sum(law * xlogy(k, k)))

@@ -49,7 +49,7 @@ def joint_distribution(q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"]) -
     n, s, k = q1.shape
     with torch.autocast(q1.device.type, enabled=False):
         q1, q2 = at_least_float32(q1, q2)
-        gather = world_size() > 1 and n * world_size() < s * k
+        gather = n * world_size() < s * k  # one process: both ways are the identity
         if gather:
             q1, q2 = gather_batch(q1), gather_batch(q2)
         flat = q1.reshape(-1, s * k).T @ q2.reshape(-1, s * k) / q1.shape[0]  # (D, D)

@@ -201,9 +201,7 @@ def lower_bound(
     a, b, c = diagonal_weight, off_diagonal_weight if segments > 1 else 0.0, invariance_weight
     log_k = math.log(units)
     bound = -2.0 * b * log_k
-    if units == 1 or a == 0:
-        return bound
-    if units >= 3 or c >= a * (1 - log_k):
+    if units != 2 or c >= a * (1 - log_k):
         return bound - a * log_k
     from scipy.special import lambertw
 

@@ -39,7 +39,7 @@ def _tiles(q1: Tensor, q2: Tensor, tile: int, want_gradient: bool) -> tuple[Tens
     grad1 = torch.zeros_like(flat1) if want_gradient else None
     grad2 = torch.zeros_like(flat2) if want_gradient else None
     spans = _spans(s, k, tile)
-    side = (spans[0][1] - spans[0][0]) * k
+    side = spans[0][1] * k  # of the first tile, which no other one exceeds
     buffers = flat1.new_empty(2, side * side)  # every tile is built in the same place
     for r0, r1 in spans:
         rows = slice(r0 * k, r1 * k)

@@ -52,6 +52,17 @@ def test_ties_go_to_the_lowest_unit_and_codes_carry_their_own_segments():
     assert hard_codes(q, 2).tolist() == [[0, 2]]
 
 
+def test_one_hot_codes_have_all_units_whichever_labels_occur():
+    q = one_hot(torch.tensor([[0, 1]]), 3)
+    assert q.dtype == torch.float32
+    assert q.tolist() == [[[1, 0, 0], [0, 1, 0]]]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_straight_through_keeps_the_dtype_of_the_codes(dtype):
+    assert straight_through(torch.tensor([[[0.75, 0.25]]], dtype=dtype)).dtype == dtype
+
+
 def test_straight_through_is_hard_in_value_and_soft_in_gradient(generator):
     z = torch.randn(4, 6, generator=generator, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(4, 2, 3, generator=generator, dtype=torch.float64)

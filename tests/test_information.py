@@ -59,21 +59,55 @@ def test_soft_total_correlation_is_dits(generator):
 def test_total_correlation_refuses_what_it_cannot_hold():
     with pytest.raises(ValueError, match="hard_codes"):
         information.total_correlation(torch.full((2, 40, 4), 0.25))
-    with pytest.raises(ValueError, match="labels"):
-        information.total_correlation(torch.zeros(3))
+    for labels in (torch.zeros(3), torch.zeros(3, dtype=torch.int64), torch.zeros(2, 3)):
+        with pytest.raises(ValueError, match="labels"):
+            information.total_correlation(labels)
+
+
+def test_soft_total_correlation_takes_the_samples_in_portions_that_fit(generator, monkeypatch):
+    """64 cells a sample: five samples at once would need five times the limit."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    largest = 0
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            nonlocal largest
+            out = func(*args, **(kwargs or {}))
+            largest = max(largest, out.numel() if isinstance(out, torch.Tensor) else 0)
+            return out
+
+    q = segment_softmax(2 * torch.randn(5, 12, generator=generator, dtype=torch.float64), 6)
+    at_once = information.total_correlation(q)
+    monkeypatch.setattr(information, "MAX_SOFT_CELLS", 64)
+    with Watch():
+        in_portions = information.total_correlation(q)
+    assert in_portions == pytest.approx(at_once, rel=1e-12)
+    assert largest <= 64
+    with pytest.raises(ValueError, match="too many"):
+        information.total_correlation(torch.full((1, 7, 2), 0.5))
 
 
 def test_contingency_counts_pairs_of_any_labels():
     a, b = torch.tensor([7, 7, -2, 7]), torch.tensor([0, 5, 5, 5])
     assert (information.contingency(a, b) * 4).tolist() == [[0, 1], [1, 2]]
-    with pytest.raises(ValueError, match="one length"):
-        information.contingency(a, b[:2])
+    corner = information.contingency(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 0]))
+    assert torch.equal((corner * 3).round(), torch.tensor([[1.0, 1], [1, 0]]).double())
+    assert information.contingency(a[:1], b[:1]).tolist() == [[1.0]]
+
+
+def test_contingency_refuses_what_is_not_two_label_vectors():
+    a = torch.tensor([7, 7, -2, 7])
+    for first, second in [(a, a[:2]), (a.view(2, 2), a.view(2, 2)), (a[:0], a[:0])]:
+        with pytest.raises(ValueError, match="one length"):
+            information.contingency(first, second)
 
 
 def test_miller_madow_adds_half_a_cell_per_sample():
     counts = torch.tensor([3, 1, 0, 4])
     plug_in = scipy.stats.entropy([3, 1, 4])
     assert information.miller_madow(counts) == pytest.approx(plug_in + 2 / 16)
+    assert information.miller_madow(torch.tensor([0, 1])) == 0
     with pytest.raises(ValueError, match="no sample"):
         information.miller_madow(torch.zeros(3))
 
@@ -122,5 +156,6 @@ def test_independent_labels_show_information_in_a_small_batch():
         for _ in range(400)
     ]
     assert abs(np.mean(shown) - information.independent_information(n, ka, kb)) < 5 * np.std(shown) / 20
-    with pytest.raises(ValueError, match="integers >= 1"):
-        information.expected_uniform_entropy(0, 4)
+    for samples, cells in [(0, 4), (4, 0)]:
+        with pytest.raises(ValueError, match="integers >= 1"):
+            information.expected_uniform_entropy(samples, cells)

@@ -75,11 +75,29 @@ def test_the_joint_is_float32_under_autocast_and_for_half_precision():
 
 
 @pytest.mark.parametrize(
+    ("samples", "travels"), [(2, ["codes", "codes"]), (3, ["joint"]), (4, ["joint"])], ids=["N < D", "N = D", "N > D"]
+)
+def test_with_two_processes_the_smaller_object_travels(generator, monkeypatch, samples, travels):
+    """D = 6. The other process is played: it holds the same codes, so that the result is known."""
+    sent = []
+    monkeypatch.setattr("musiclib.joint.world_size", lambda: 2)
+    monkeypatch.setattr("musiclib.joint.gather_batch", lambda x: sent.append("codes") or torch.cat([x, x]))
+    monkeypatch.setattr("musiclib.joint.mean_over_processes", lambda x: sent.append("joint") or (x + x) / 2)
+    q1, q2 = random_codes(generator, samples, s=2, k=3)
+    P = joint_distribution(q1, q2)
+    assert sent == travels
+    torch.testing.assert_close(P, torch.einsum("nsi,ntj->stij", q1, q2) / samples)
+
+
+@pytest.mark.parametrize(
     ("q1", "q2", "error", "says"),
     [
         (torch.zeros(2, 6), torch.zeros(2, 6), ValueError, r"\(N, S, K\)"),
         (torch.zeros(2, 2, 3), torch.zeros(3, 2, 3), ValueError, "one shape"),
-        (torch.zeros(2, 2, 3).long(), torch.zeros(2, 2, 3), TypeError, "q1"),
+        (torch.zeros(2, 2, 3).long(), torch.zeros(2, 2, 3), TypeError, "^q1: "),
+        (torch.zeros(2, 2, 3), torch.zeros(2, 2, 3).long(), TypeError, "^q2: "),
+        (torch.zeros(2, 2, 3), [[[1.0]]], TypeError, "^q2: "),
+        (torch.zeros(0, 2, 3), torch.zeros(0, 2, 3), ValueError, "^q1: "),
         (torch.zeros(2, 2, 3), torch.zeros(2, 2, 3, device="meta"), ValueError, "different devices"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from oracles import codes, terms
@@ -99,7 +100,18 @@ def test_weights_choose_the_terms(generator):
     a, b, c = map(float, music_terms(z1, z2, 3))
     assert float(MusicLoss(3, 2.0, 3.0, 0.5)(z1, z2)) == pytest.approx(2 * a + 3 * b + 0.5 * c, rel=1e-12)
     assert float(MusicLoss(3, invariance_weight=0.0)(z1, z2)) == pytest.approx(a + b, rel=1e-12)
-    assert float(MusicLoss(3, 0.0, 0.0, 0.0)(z1, z2)) == 0
+
+
+def test_no_term_at_all_is_zero_with_a_zero_gradient(generator):
+    z1, z2 = (z.requires_grad_() for z in logits(generator))
+    nothing = MusicLoss(3, 0.0, 0.0, 0.0)(z1, z2)
+    assert nothing.item() == 0
+    assert all((g == 0).all() for g in torch.autograd.grad(nothing, (z1, z2)))
+
+
+def test_a_missing_term_is_an_error():
+    with pytest.raises(ValueError, match="zip"):
+        MusicLoss(2).combine((torch.tensor(1.0), torch.tensor(2.0)))
 
 
 def test_a_weight_of_zero_silences_an_infinite_term():
@@ -124,14 +136,25 @@ def test_autocast_leaves_the_loss_in_float32(generator):
     assert torch.equal(inside, loss(z1, z2))
 
 
+@pytest.mark.parametrize("view", [0, 1])
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_logits_that_are_not_finite_are_an_error_and_not_a_nan(bad):
-    z = torch.zeros(2, 6)
-    broken = z.clone()
-    broken[1, 2] = bad
-    for call in (lambda: MusicLoss(2)(z, broken), lambda: music_terms(z, broken, 2)):
-        with pytest.raises(ValueError, match="z2: 1 of 12 values are NaN or infinite"):
+def test_logits_that_are_not_finite_are_an_error_and_not_a_nan(bad, view):
+    z = torch.zeros(2, 2, 6)
+    z[view, 1, 2] = bad
+    for call in (lambda: MusicLoss(2)(*z), lambda: music_terms(*z, 2)):
+        with pytest.raises(ValueError, match=f"^z{view + 1}: 1 of 12 values are NaN or infinite"):
             call()
+
+
+def test_the_module_leaves_the_look_for_nans_to_its_watch(generator, monkeypatch):
+    """`music_terms` looks itself, which waits for the device; a training step must not wait."""
+    looked = []
+    monkeypatch.setattr("musiclib.objective.require_finite", lambda **z: looked.append(sorted(z)))
+    z1, z2 = logits(generator)
+    MusicLoss(3)(z1, z2)
+    assert looked == []
+    music_terms(z1, z2, 3)
+    assert looked == [["z1", "z2"]]
 
 
 @pytest.mark.parametrize("tile", [None, 4])
@@ -147,16 +170,40 @@ def test_the_loss_compiles_and_keeps_value_and_gradient(generator, tile):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"segments": 0}, "segments"),
-        ({"segments": 2, "diagonal_weight": -1.0}, "diagonal_weight"),
-        ({"segments": 2, "invariance_weight": math.nan}, "invariance_weight"),
-        ({"segments": 2, "temperature": 0.0}, "temperature"),
-        ({"segments": 2, "tile": 0}, "tile"),
+        ({"segments": 0}, "^segments: "),
+        ({"segments": 2.0}, "^segments: "),
+        ({"segments": True}, "^segments: "),
+        ({"segments": 2, "diagonal_weight": -1.0}, "^diagonal_weight: "),
+        ({"segments": 2, "off_diagonal_weight": math.inf}, "^off_diagonal_weight: "),
+        ({"segments": 2, "invariance_weight": math.nan}, "^invariance_weight: "),
+        ({"segments": 2, "temperature": 0.0}, "^temperature: "),
+        ({"segments": 2, "temperature": math.inf}, "^temperature: "),
+        ({"segments": 2, "tile": 0}, "^tile: "),
+        ({"segments": 2, "tile": 2.5}, "^tile: "),
+        ({"segments": 2, "tile": True}, "^tile: "),
     ],
 )
 def test_bad_settings_are_refused_at_the_door(arguments, says):
     with pytest.raises(ValueError, match=says):
         MusicLoss(**arguments)
+
+
+def test_one_unit_is_the_smallest_tile(generator):
+    z1, z2 = logits(generator)
+    assert float(MusicLoss(3, tile=1)(z1, z2)) == pytest.approx(float(MusicLoss(3)(z1, z2)), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "passes", "fails"), [(torch.float32, 5e-5, 2e-4), (torch.float64, 5e-7, 2e-6)], ids=["float32", "float64"]
+)
+def test_sums_of_codes_may_be_off_by_rounding_and_by_no_more(dtype, passes, fails):
+    good = torch.full((2, 2, 4), 0.25, dtype=dtype)
+    code_terms(good, good * (1 + passes))
+    code_terms(good * (1 - passes), good)
+    with pytest.raises(ValueError, match=r"^q2: every code"):
+        code_terms(good, good * (1 + fails))
+    with pytest.raises(ValueError, match=r"^q1: every code"):
+        code_terms(good * (1 - fails), good)
 
 
 def test_codes_must_be_distributions():
@@ -173,16 +220,22 @@ def test_the_bound_is_minus_three_log_k_with_unit_weights():
     assert lower_bound(units=80) == pytest.approx(-13.146, abs=5e-4)
     assert lower_bound(units=2) == pytest.approx(-3 * math.log(2))
     assert lower_bound(units=1) == 0
+    assert lower_bound(units=1, invariance_weight=0.0) == 0
+    assert lower_bound(units=2, diagonal_weight=0.0) == pytest.approx(-2 * math.log(2))
     assert lower_bound(units=5, segments=1) == pytest.approx(-math.log(5))
     assert lower_bound(units=5, diagonal_weight=2.0, off_diagonal_weight=0.5) == pytest.approx(-3 * math.log(5))
+    with pytest.raises(ValueError, match=r"^units: "):
+        lower_bound(units=0)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.05, 0.2, 0.3, 0.31, 0.5])
-def test_the_bound_for_two_units_is_the_minimum_over_all_agreements(weight):
-    """By a grid over tau instead of Lambert's W: tau log(tau / 2) - weight log tau - 2 log 2."""
-    grid = (i / 200_000 for i in range(1, 200_001))
-    expected = min(t * math.log(t / 2) - weight * math.log(t) for t in grid) - 2 * math.log(2)
-    assert lower_bound(units=2, invariance_weight=weight) == pytest.approx(expected, abs=1e-9)
+@pytest.mark.parametrize("diagonal", [1.0, 2.0])
+def test_the_bound_for_two_units_is_the_minimum_over_all_agreements(weight, diagonal):
+    """By a grid over tau instead of Lambert's W: a tau log(tau / 2) - c log tau - 2 log 2."""
+    tau = np.arange(1, 200_001) / 200_000
+    expected = np.min(diagonal * tau * np.log(tau / 2) - weight * np.log(tau)) - 2 * math.log(2)
+    bound = lower_bound(units=2, diagonal_weight=diagonal, invariance_weight=weight)
+    assert bound == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_module_says_what_it_is():
