@@ -5,7 +5,7 @@
 All three are timed in the same process on the same batch of uint8 32x32 RGB images: two views of every image with
 crop 0.2-1, flip, jitter (.4, .4, .4, .1) at p 0.8, grey at p 0.2. The training step is forward and backward of both
 views through the encoder in bfloat16 plus the optimiser; it is timed without its views. Medians over the repeats,
-with the quartiles, after warm-up. Prints a table and one JSON object; run it on a machine that does nothing else.
+with the quartiles, after warm-up. Prints a table and writes a JSON record; run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
 from musiclib.encoders import build_encoder, mlp
+from musiclib.record import provenance
 from musiclib.views import two_views, view_preset
 
 
@@ -84,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=15, help="timed calls of each (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=None, help="CPU threads (default: as torch finds them)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
-    parser.add_argument("--out", default=None, help="also append the JSON object to this file")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/views.json"), help="the record")
     args = parser.parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -100,7 +101,7 @@ def main(argv: list[str] | None = None) -> None:
     result: dict[str, object] = {
         "benchmark": "views", "batch": args.batch, "repeats": args.repeats, "device": args.device,
         "threads": torch.get_num_threads(), "cores": os.cpu_count(), "load_before": os.getloadavg()[0],
-        "torch": torch.__version__, "machine": platform.processor() or platform.machine(), "seconds": {},
+        "seconds": {},
     }  # fmt: skip
     for name, call in rows.items():
         times = timed(call, args.repeats, device)
@@ -112,10 +113,8 @@ def main(argv: list[str] | None = None) -> None:
         share = "" if name == "training step" else f"{found['median'] / (found['median'] + step):.1%}"
         low, high = found["quartiles"]
         print(f"{name:16s} {1e3 * found['median']:10.1f} {1e3 * low:8.1f}-{1e3 * high:.1f} {share:>22s}")
-    print(json.dumps(result))
-    if args.out:
-        with open(args.out, "a", encoding="utf-8") as file:
-            file.write(json.dumps(result) + "\n")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(result | {"provenance": provenance(device)}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""Copy the benchmarks' figures from their records into README.md: `python benchmarks/figures.py`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def between(text: str, mark: str, new: str) -> str:
+    """`text` with what stands between <!-- mark:begin --> and <!-- mark:end --> replaced by `new`."""
+    begin, end = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"the text needs exactly one {begin} and one {end}")
+    head, rest = text.split(begin)
+    return f"{head}{begin}\n{new}\n{end}{rest.split(end)[1]}"
+
+
+def figures(folder: Path = HERE / "results") -> str:
+    """The records of a folder as one Markdown table."""
+    loss, training, views = (
+        json.loads((folder / f"{name}.json").read_text()) for name in ("loss", "training", "views")
+    )
+    seconds, over = loss["timed"]["median_seconds"], loss["timed"]["over_floor"]
+    shape = "(N, S, K) = ({}, {}, {})"
+    step = views["seconds"]["training step"]["median"]
+    share = {who: (t := views["seconds"][f"views, {who}"]["median"]) / (t + step) for who in ("ours", "kornia")}
+    ours, rival = training["views_per_second"]["ours"], training["views_per_second"]["per-image"]
+    environment = training["provenance"]["environment"]
+    peak, below = loss["memory"]["peak_mebibytes"]["default"], loss["memory"]["below_dense"]["default"]
+    gflops = training["bfloat16_matmul_flops"] / 1e9
+    rows = {
+        f"loss, forward and backward, {shape.format(*loss['timed']['shape'])}": (
+            f"{1e3 * seconds['default']:.0f} ms, {over['default']:.2f} x its floor "
+            f"(direct dense form: {over['direct dense']:.2f} x)"
+        ),
+        f"peak memory of the loss, {shape.format(*loss['memory']['shape'])}": (
+            f"{peak:.0f} MiB, {below:.0f} times below the direct dense form"
+        ),
+        f"training, compact encoder, CIFAR-10, batch {training['settings']['batch']}": (
+            f"{ours:.0f} views/s, {training['ratio']:.1f} times the per-image pipeline ({rival:.0f} views/s)"
+        ),
+        "the same as a share of the bfloat16 matrix-product rate": (
+            f"{100 * training['share_of_ceiling']:.0f} % of {gflops:.0f} GFLOP/s"
+        ),
+        "two views of a batch as a share of step and views": (
+            f"{100 * share['ours']:.1f} % (kornia: {100 * share['kornia']:.0f} %)"
+        ),
+    }
+    made = f"{environment['device_name']}, {environment.get('threads')} threads, torch {environment['torch']}"
+    return "\n".join(["| | measured |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows.items()), "", f"*{made}*"])
+
+
+if __name__ == "__main__":
+    page = HERE / "README.md"
+    page.write_text(between(page.read_text(), "figures", figures()))
