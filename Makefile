@@ -8,7 +8,7 @@ PROFILE ?= quick
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: reproduce test install lint proofs clean
+.PHONY: reproduce test install lint proofs mutation clean
 
 install: .venv/.complete
 
@@ -32,6 +32,9 @@ test: lint
 
 proofs: .venv/.complete
 	$(BIN)/python -m proofs_checks $(ARGS)
+
+mutation: .venv/.complete
+	OMP_NUM_THREADS=1 $(BIN)/python -m proofs_checks.mutation $(ARGS)
 
 clean:
 	rm -rf outputs .pytest_cache .ruff_cache .hypothesis
