@@ -28,7 +28,7 @@ from proofs_checks.register import check
 from proofs_checks.routes import blocks, contrast_basis, contrasts, off_pairs
 from proofs_checks.strategies import Codes, Draw, seeds
 from proofs_checks.tables import Table, arrays
-from proofs_checks.tolerance import above, at_most, close, loss_tolerance
+from proofs_checks.tolerance import above, at_least, at_most, close, loss_tolerance
 
 
 def standardise(z: np.ndarray) -> np.ndarray:
@@ -202,7 +202,7 @@ def barlow_twins_does_not_ask_for_one_hot_codes(objective: Objective, array: Tab
     close(vicreg_covariance(f), 0.0, 1e-22, "VICReg's covariance")
     close(vicreg_variance(f), max(0.0, 1 - r * np.sqrt(n / (n - 1))), 1e-12, "VICReg's variance hinge")
     close(objective.code_loss(q, q.clone()) + 3 * log(k), gap, array.tolerance(), "MUSIC's gap")
-    above(gap, 0.0, 0.05, "MUSIC's gap")
+    at_least(gap, (log(k) - 1) * (1 - tau), 1e-12, "MUSIC's gap against what C5 charges for softness")
 
 
 @check(
