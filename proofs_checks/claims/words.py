@@ -20,16 +20,17 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="W2",
-        statement="No code that ignores the sample is a minimiser.",
+        statement="A code that ignores the sample is no minimiser.",
         latex=r"q_n \equiv q \;\Rightarrow\; L \ge -\left(2+\tfrac2K\right)\log K",
         source="excerpt",
         words="non-trivial",
-        premises="K >= 3. The margin over the bound is then at least (1 - 2/K) log K.",
+        premises="K >= 3 and a batch in which some code is below -(2 + 2/K) log K, for instance an orthogonal array: the "
+        "margin is then (1 - 2/K) log K. At lambda = 0 any N >= 2: the one candidate, the uniform code, is a saddle.",
         verdict="holds under premises",
-        proof="C12; the price of partial collapses: C13.",
+        proof="C12, C15; the price of partial collapses: C13.",
         where="At K = 2, lambda = 0 the uniform collapse ties with the perfect code. The off-diagonal term is at its "
         "minimum there: it does not prevent the collapse. Partial collapses are cheap (C14).",
-        rests_on=("C12", "C13", "C14", "C2"),
+        rests_on=("C12", "C13", "C14", "C15", "C2"),
     ),
     Claim(
         id="W3",
