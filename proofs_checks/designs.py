@@ -137,11 +137,13 @@ def field_tables(units: int) -> tuple[np.ndarray, np.ndarray]:
     numbers = np.arange(units)
     if power[1] == 1:
         return (numbers[:, None] + numbers) % units, (numbers[:, None] * numbers) % units
+    threads = torch.get_num_threads()
     import galois
 
     elements = galois.GF(units).elements
     add = np.asarray(elements[:, None] + elements[None, :]).astype(np.int64)
     multiply = np.asarray(elements[:, None] * elements[None, :]).astype(np.int64)
+    torch.set_num_threads(threads)  # numba, underneath galois, resets OpenMP's: a process told to use one core used all
     return add, multiply
 
 
