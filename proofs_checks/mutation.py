@@ -37,6 +37,7 @@ from typing import Any
 import yaml
 
 from musiclib.record import now, provenance, read_json, read_lines, write_json, write_text
+from proofs_checks import guarantees
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "reproduce" / "results" / "proofs"
@@ -226,12 +227,14 @@ def run(folder: Path, files: tuple[str, ...]) -> dict[str, Any]:
             "timed_out_at_first": sum(first[m.name]["outcome"] == "timeout" for m in mine),
             "words_of_errors_not_tried": words[file],
         }
+    names = {guarantee.name: guarantee.test for guarantee in guarantees.BETWEEN_PROCESSES}
     explained = [m for m in mutants if outcomes[m.name] != "killed" and m.key in reasons]
     return {
         "counts": counts,
         "unexplained": [vars(mutant) for mutant in unexplained],
         "stale": [dict(zip(("file", "function", "original", "mutated"), key, strict=True)) for key in stale],
         "equivalent": [{**vars(mutant), "reason": reasons[mutant.key]} for mutant in explained],
+        "red_without": {name: (names[name] if red else None) for name, red in guarantees.between_processes().items()},
         "killed_by": dict(Counter(test.partition("[")[0] for test in by.values() if test).most_common()),
     }
 
@@ -274,6 +277,14 @@ def page(result: dict[str, Any]) -> str:
     for m in result["equivalent"]:
         reason = m["reason"].replace("|", "\\|")
         lines.append(f"| {m['file']} | {m['function']} | {_code(m['original'])} | {_code(m['mutated'])} | {reason} |")
+    lines += [
+        "",
+        "## Guarantees that can be taken away, and what then goes red",
+        "",
+        "Those between processes by this run, the others by `tests/test_guarantees.py`.",
+        "",
+        guarantees.table(),
+    ]
     if result["unexplained"]:
         lines += ["", "## Survivors without an explanation", ""]
         lines += [f"- {m['name']}: {_code(m['original'])} became {_code(m['mutated'])}" for m in result["unexplained"]]
@@ -305,7 +316,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"RED  {mutant['name']} survives\n  - {mutant['original']}\n  + {mutant['mutated']}", file=sys.stderr)
     for entry in result["stale"]:
         print(f"RED  {EQUIVALENT.name} explains what does not survive: {json.dumps(entry)}", file=sys.stderr)
-    return 1 if result["unexplained"] or result["stale"] else 0
+    green = [name for name, test in result["red_without"].items() if test is None]
+    for name in green:
+        print(f"RED  without the guarantee {name!r} its test stays green", file=sys.stderr)
+    return 1 if result["unexplained"] or result["stale"] or green else 0
 
 
 if __name__ == "__main__":

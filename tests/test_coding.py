@@ -18,9 +18,9 @@ def test_codes_are_a_softmax_in_every_segment(generator):
 
 
 def test_a_segment_is_a_run_of_neighbouring_units():
-    z = torch.tensor([[9.0, 0, 0, 0, 0, 9]])
-    assert hard_codes(z, segments=2).tolist() == [[0, 2]]
-    assert hard_codes(z, segments=3).tolist() == [[0, 0, 1]]
+    z = torch.tensor([[0.0, 9, 0, 0, 0, 9]])
+    assert hard_codes(z, segments=2).tolist() == [[1, 2]]
+    assert hard_codes(z, segments=3).tolist() == [[1, 0, 1]]
 
 
 def test_codes_survive_huge_logits():
