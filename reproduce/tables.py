@@ -99,7 +99,7 @@ def build(found: Iterable[dict]) -> list[Table]:
         fixed = {
             "pixels": ("dataset", "dataset_options", "validation"),
             "random": ("dataset", "dataset_options", "encoder", "validation"),
-            "supervised": ("dataset", "dataset_options", "encoder", "epochs", "batch", "validation"),
+            "supervised": ("dataset", "dataset_options", "encoder", "batch", "validation"),
         }
         references = [
             r
@@ -120,7 +120,8 @@ def one_table(key: str, inside: list[dict], references: list[dict], failed: list
     grouped: dict[tuple[str, str], list[dict]] = {}
     for r in rows:
         grouped.setdefault(
-            (r["method"], json.dumps(variant(r), sort_keys=True) if r["method"] not in REFERENCE else ""), []
+            (r["method"], json.dumps(variant(r), sort_keys=True) if r["method"] not in REFERENCE else shorter(r, told)),
+            [],
         ).append(r)
     order = list(NAMES)
     names = sorted(
@@ -129,8 +130,9 @@ def one_table(key: str, inside: list[dict], references: list[dict], failed: list
     lines, notes = [], []
     for method, text in names:
         group = sorted(grouped[method, text], key=lambda r: (r["seed"], r["run"]))
-        siblings = [json.loads(v) for m, v in names if m == method and v]
+        siblings = [json.loads(v) for m, v in names if m == method and v and m not in REFERENCE]
         label = NAMES.get(method, method) + (told_apart(json.loads(text), siblings) if len(siblings) > 1 else "")
+        label = f"{NAMES[method]} ({text})" if method == "supervised" and text else label
         cells = {c: cell(group, c) for c in columns}
         lines.append(Row(label, f"{key}|{method}|{text}", cells, method in REFERENCE))
         notes += remarks(label, group, cells)
@@ -148,6 +150,12 @@ def one_table(key: str, inside: list[dict], references: list[dict], failed: list
     title = f"{told['dataset']}, {told['encoder']} encoder, {told['epochs']} epochs, batch {told['batch']}"
     extras = [f"{n}: {json.dumps(told[n])}" for n in ("dataset_options", "views") if told.get(n)]
     return Table(table_id(key), ", ".join([title, *extras]), tuple(columns), tuple(lines), tuple(notes))
+
+
+def shorter(reference: dict, told: dict) -> str:
+    """'4 epochs' for a supervised row that trained for another number of epochs than the table's methods, else ''."""
+    epochs = reference["config"].get("epochs")
+    return f"{epochs} epochs" if reference["method"] == "supervised" and epochs != told["epochs"] else ""
 
 
 def table_id(key: str) -> str:

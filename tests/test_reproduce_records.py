@@ -114,6 +114,14 @@ def test_a_table_has_the_reference_rows_first_and_says_what_was_not_run():
     assert table.columns == ("linear/test/top1", "knn/test/top1")
 
 
+def test_a_supervised_row_of_fewer_epochs_stands_in_the_table_and_says_so():
+    own = small_set()[6]["config"]["epochs"]
+    same = training_record("supervised", 0, linear=0.9, knn=0.9)
+    less = training_record("supervised", 0, linear=0.8, knn=0.8, epochs=own - 1)
+    (table,) = tables.build([*small_set(), same, less])
+    assert [r.label for r in table.rows if "supervised" in r.label] == ["supervised", f"supervised ({own - 1} epochs)"]
+
+
 def test_cells_are_mean_and_t_interval_over_seeds_in_percent():
     (table,) = tables.build(small_set())
     half = 4.302652729911275 * 0.01 / math.sqrt(3)  # t(0.975, 2) from a printed table, standard deviation 0.01
