@@ -24,7 +24,8 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"q_n \equiv q \;\Rightarrow\; L \ge -\left(2+\tfrac2K\right)\log K",
         source="excerpt",
         words="non-trivial",
-        premises="K >= 3 and a batch in which some code is below -(2 + 2/K) log K, for instance an orthogonal array: the "
+        premises="K >= 3 and a batch in which some code is below -(2 + 2/K) log K, for instance an orthogonal array: "
+        "the "
         "margin is then (1 - 2/K) log K. At lambda = 0 any N >= 2: the one candidate, the uniform code, is a saddle.",
         verdict="holds under premises",
         proof="C12, C15; the price of partial collapses: C13.",
