@@ -1,11 +1,17 @@
-"""Copy the benchmarks' figures from their records into README.md: `python benchmarks/figures.py`."""
+"""Fill the generated parts of the two README files from records: `python docs/readme.py`, or `--check` to compare only.
+
+README.md             claims: `python -m proofs_checks --markdown`; results: reproduce/results/cpu/tables/*.md
+benchmarks/README.md  figures: the records under benchmarks/results
+"""
 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def between(text: str, mark: str, new: str) -> str:
@@ -14,11 +20,22 @@ def between(text: str, mark: str, new: str) -> str:
     if text.count(begin) != 1 or text.count(end) != 1:
         raise ValueError(f"the text needs exactly one {begin} and one {end}")
     head, rest = text.split(begin)
-    return f"{head}{begin}\n{new}\n{end}{rest.split(end)[1]}"
+    return f"{head}{begin}\n{new.strip()}\n{end}{rest.split(end)[1]}"
 
 
-def figures(folder: Path = HERE / "results") -> str:
-    """The records of a folder as one Markdown table."""
+def claims() -> str:
+    """The table of the paper's words."""
+    command = [sys.executable, "-m", "proofs_checks", "--markdown"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def results(folder: Path = ROOT / "reproduce" / "results" / "cpu" / "tables") -> str:
+    """The tables of the committed cpu profile, one after the other."""
+    return "\n\n".join(path.read_text().strip() for path in sorted(folder.glob("*.md")))
+
+
+def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
+    """The benchmarks' records as one Markdown table."""
     loss, training, views = (
         json.loads((folder / f"{name}.json").read_text()) for name in ("loss", "training", "views")
     )
@@ -52,6 +69,26 @@ def figures(folder: Path = HERE / "results") -> str:
     return "\n".join(["| | measured |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows.items()), "", f"*{made}*"])
 
 
+def filled() -> dict[Path, str]:
+    """Both pages as their records would have them."""
+    front, bench = ROOT / "README.md", ROOT / "benchmarks" / "README.md"
+    return {
+        front: between(between(front.read_text(), "claims", claims()), "results", results()),
+        bench: between(bench.read_text(), "figures", figures()),
+    }
+
+
+def main() -> int:
+    """Write the pages, or with --check say whether they are as their records would have them."""
+    stale = {path: text for path, text in filled().items() if path.read_text() != text}
+    if "--check" not in sys.argv[1:]:
+        for path, text in stale.items():
+            path.write_text(text)
+        return 0
+    for path in stale:
+        print(f"{path.relative_to(ROOT)} is not what its records say; run python docs/readme.py")
+    return 1 if stale else 0
+
+
 if __name__ == "__main__":
-    page = HERE / "README.md"
-    page.write_text(between(page.read_text(), "figures", figures()))
+    sys.exit(main())
