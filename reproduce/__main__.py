@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from reproduce import tune
 from reproduce.plan import NOTEBOOKS, ROOT, Plan, build, cores, profile_names, profile_path
 from reproduce.processes import Refused
 from reproduce.progress import duration
@@ -34,7 +35,7 @@ exit codes: 0 all done; 1 a job failed or was not reached; 2 the request was wro
 def parser() -> argparse.ArgumentParser:
     shape = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser("python -m reproduce", description=__doc__, epilog=EPILOG, formatter_class=shape)
-    commands = top.add_subparsers(dest="command", required=True, metavar="run | list | report | compare")
+    commands = top.add_subparsers(dest="command", required=True, metavar="run | list | report | compare | tune")
 
     def planned(name: str, help: str, profile: str | None) -> argparse.ArgumentParser:
         p = commands.add_parser(name, help=help, description=help, formatter_class=shape)
@@ -110,6 +111,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("a", type=Path, metavar="A", help="results folder")
     p.add_argument("b", type=Path, metavar="B", help="results folder; differences are B - A")
     p.add_argument("--strict", action="store_true", help="exit with 1 when a number changed or a row is missing")
+    about = "the same small search for every method, on a validation split"
+    tune.add_arguments(commands.add_parser("tune", help=about, description=tune.__doc__, formatter_class=shape))
     return top
 
 
@@ -304,7 +307,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.profile:
             return list_jobs(args)
         return list_parameters(args) if args.only else list_profiles(args)
-    return {"run": run_profile, "report": build_report, "compare": compare_sets}[args.command](args)
+    return {"run": run_profile, "report": build_report, "compare": compare_sets, "tune": tune.main}[args.command](args)
 
 
 if __name__ == "__main__":
