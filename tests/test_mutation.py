@@ -1,0 +1,76 @@
+"""Mutation testing itself: mutants are found, judged and held against the list of those that no test can kill."""
+
+import os
+import time
+
+import pytest
+import yaml
+
+from proofs_checks import mutation
+from proofs_checks.mutation import EQUIVALENT, FILES, ROOT, Mutant, allow_list, mutants_of, verdict
+from proofs_checks.mutation_judge import in_child
+
+SOURCE = '''
+def double(x):
+    """Twice x."""
+    if x < 0:
+        raise ValueError(f"x: expected a number >= 0, got {str(x)}")
+    return 2 * x
+'''
+
+
+def test_words_of_an_error_are_no_mutants_and_its_condition_is_one():
+    code, mutants, words = mutants_of("musiclib/made_up.py", SOURCE)
+    changes = {mutant.mutated for mutant in mutants}
+    assert {"if x <= 0:", "if x < 1:", "return 2 / x", "return 3 * x"} <= changes
+    assert not any("raise" in change for change in changes)
+    assert words >= 1
+    assert all(mutant.name.rpartition(".")[2] in code for mutant in mutants)
+    assert {mutant.function for mutant in mutants} == {"double"}
+
+
+def mutant(number: int, mutated: str) -> Mutant:
+    return Mutant(f"musiclib.joint.x_f__mutmut_{number}", "musiclib/joint.py", "f", "return 1", mutated)
+
+
+def test_a_survivor_without_a_reason_and_a_reason_without_a_survivor_are_both_red():
+    two, three = mutant(1, "return 2"), mutant(2, "return 3")
+    outcomes = {two.name: "survived", three.name: "killed"}
+    assert verdict([two, three], outcomes, {two.key: "because"}) == ([], [])
+    assert verdict([two, three], outcomes, {}) == ([two], [])
+    assert verdict([two, three], outcomes, {two.key: "because", three.key: "because"}) == ([], [three.key])
+    assert verdict([two], {two.name: "timeout"}, {}) == ([two], [])
+
+
+def test_a_child_that_hangs_or_dies_has_no_result():
+    assert in_child(lambda: {"by": "a test"}, 5, 30) == {"by": "a test"}
+    assert in_child(lambda: time.sleep(60), 5, 0.2) == "timeout"
+    assert in_child(lambda: os._exit(3), 5, 30) == "crash"
+
+
+def test_every_reason_is_about_a_line_that_is_still_there():
+    reasons = allow_list()
+    for (file, function, original, mutated), reason in reasons.items():
+        assert file in FILES
+        source = (ROOT / file).read_text()
+        assert f"def {function.rpartition('.')[2]}(" in source
+        lines = {line.strip() for line in source.splitlines()}
+        assert set(original.splitlines()) <= lines, f"{file} has changed: {original!r} is no line of it any more"
+        assert mutated != original
+        assert len(reason) > 20
+
+
+def test_a_mutant_is_listed_once(tmp_path):
+    groups = yaml.safe_load(EQUIVALENT.read_text(encoding="utf-8"))
+    (tmp_path / "twice.yaml").write_text(yaml.safe_dump(groups + groups[:1]))
+    with pytest.raises(ValueError, match="listed twice"):
+        allow_list(tmp_path / "twice.yaml")
+
+
+def test_the_stored_result_has_no_survivor_without_a_reason():
+    result = mutation.read_json(mutation.RESULTS / "mutation.json")
+    assert set(result["counts"]) == set(FILES)
+    assert result["unexplained"] == result["stale"] == []
+    assert all(row["mutants"] == row["killed"] + row["equivalent"] for row in result["counts"].values())
+    assert {(m["file"], m["function"], m["original"], m["mutated"]) for m in result["equivalent"]} == set(allow_list())
+    assert all(result["red_without"].values())
