@@ -13,6 +13,7 @@ its outcome is "timeout", which is no kill until a fresh process has confirmed i
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import resource
@@ -42,16 +43,18 @@ def _run(item: pytest.Item) -> tuple[bool, float]:
 
 
 def clean_run(items: list[pytest.Item]) -> dict[str, Any]:
-    """Without a mutant: the tests that fail, CPU seconds of each test, and the mutated functions that each reaches."""
+    """Without a mutant: the tests that fail, CPU seconds of each test, the mutated functions that each reaches, and the
+    modules that were imported on the way."""
     set_mutant_under_test("stats")
     seen: dict[str, Any] = {"failed": [], "seconds": {}, "reaches": {}}
+    before = set(sys.modules)
     for item in items:
         state()._stats.clear()
         failed, seconds = _run(item)
         seen["failed"] += [item.nodeid] if failed else []
         seen["seconds"][item.nodeid] = seconds
         seen["reaches"][item.nodeid] = sorted(state()._stats)
-    return seen
+    return {**seen, "modules": [name for name in sys.modules if name not in before]}
 
 
 def first_failure(mutant: str, items: list[pytest.Item]) -> dict[str, Any]:
@@ -100,6 +103,9 @@ def judged(mutants: list[str], items: list[pytest.Item], limits: dict[str, float
     wrong = clean if isinstance(clean, str) else clean["failed"]
     if wrong:
         raise pytest.UsageError(f"the tests must pass without a mutant: {wrong}")
+    for name in clean["modules"]:  # once here instead of once in every child
+        with suppress(Exception):
+            importlib.import_module(name)
     items = sorted(items, key=lambda item: clean["seconds"][item.nodeid])
     for mutant in mutants:
         mine = [item for item in items if function_of(mutant) in clean["reaches"][item.nodeid]]
