@@ -29,10 +29,10 @@ class Panel:
     """One pair of axes: what is drawn, and how the axes are named.
 
     lines: name -> (x, y), formulas. dots: name -> (x, y) or (x, y, half-width of the interval), computed; the same
-    name in both shares its colour and one entry of the legend; more than 60 dots are drawn small. levels: name ->
+    name in both shares its colour and one entry of the legend. More than 60 dots are drawn small. levels: name ->
     height of a grey horizontal line, named at the fraction `levels_at` of the width; uprights: name -> place of a
     vertical one. notes: text -> (x, y), a ring with its text at the upper right, or (x, y, "left") at the lower left.
-    ticks: of the x axis. xlim, ylim: None lets the data decide. legend: matplotlib's `loc`, or None for none.
+    ticks, y_ticks, xlim, ylim: None lets the data decide. legend: matplotlib's `loc`, or None for none.
     """
 
     xlabel: str
@@ -44,6 +44,7 @@ class Panel:
     levels_at: float = 1.0
     notes: Mapping[str, Sequence] = field(default_factory=dict)
     ticks: Sequence[float] | None = None
+    y_ticks: Sequence[float] | None = None
     title: str = ""
     log_x: bool = False
     log_y: bool = False
@@ -82,7 +83,7 @@ def _draw(axes: Axes, panel: Panel, style: Mapping[str, tuple[str, str]]) -> Non
     for name, (x, y, *half) in panel.dots.items():
         colour, marker = style[name]
         crowd = len(x) > 60
-        look = {"markersize": 2.5, "alpha": 0.4} if crowd else {"markersize": 5, "markeredgecolor": "white"}
+        look = {"markersize": 2.5, "alpha": 0.4} if crowd else {"markersize": 6, "markeredgecolor": "white"}
         axes.errorbar(
             x, y, yerr=half[0] if half else None, fmt=marker, color=colour, capsize=2, linewidth=1.0, **look,
             markeredgewidth=0 if crowd else 0.6, zorder=2 if crowd else 3,
@@ -95,6 +96,9 @@ def _draw(axes: Axes, panel: Panel, style: Mapping[str, tuple[str, str]]) -> Non
     if panel.ticks is not None:
         axes.set_xticks(panel.ticks, [f"{x:g}" for x in panel.ticks])
         axes.set_xticks([], minor=True)
+    if panel.y_ticks is not None:
+        axes.set_yticks(panel.y_ticks, [f"{y:g}" for y in panel.y_ticks])
+        axes.set_yticks([], minor=True)
     side = "right" if panel.levels_at > 0.5 else "left"
     for (name, value), dash in zip(panel.levels.items(), cycle(DASHES)):
         axes.axhline(value, color=GREY, linewidth=1.0, linestyle=dash, zorder=0)
@@ -188,8 +192,8 @@ def code_maps(
                 np.asarray(labels[row]), cmap=_inks(units), vmin=-0.5, vmax=units - 0.5, origin="lower",
                 extent=(-extent, extent, -extent, extent), interpolation="nearest",
             )  # fmt: skip
-            axes.set_xticks([-extent, 0, extent])
-            axes.set_yticks([-extent, 0, extent])
+            axes.set_xticks([-extent / 2, 0, extent / 2])
+            axes.set_yticks([-extent / 2, 0, extent / 2])
             if row == 0:
                 axes.set_title(name, fontsize=9)
             if row == rows - 1:
