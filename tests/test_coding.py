@@ -17,6 +17,12 @@ def test_codes_are_a_softmax_in_every_segment(generator):
         torch.testing.assert_close(segment_softmax(z, segments, temperature), expected, rtol=1e-13, atol=1e-15)
 
 
+def test_the_temperature_is_one_unless_told(generator):
+    z = torch.randn(5, 12, generator=generator, dtype=torch.float64)
+    assert torch.equal(segment_softmax(z, 3), segment_softmax(z, 3, 1.0))
+    assert torch.equal(segment_log_softmax(z, 3), segment_log_softmax(z, 3, 1.0))
+
+
 def test_a_segment_is_a_run_of_neighbouring_units():
     z = torch.tensor([[0.0, 9, 0, 0, 0, 9]])
     assert hard_codes(z, segments=2).tolist() == [[1, 2]]

@@ -102,6 +102,13 @@ def test_weights_choose_the_terms(generator):
     assert float(MusicLoss(3, invariance_weight=0.0)(z1, z2)) == pytest.approx(a + b, rel=1e-12)
 
 
+def test_the_module_passes_its_temperature_on(generator):
+    z1, z2 = logits(generator)
+    assert float(MusicLoss(3, temperature=0.4)(z1, z2)) == pytest.approx(
+        float(sum(music_terms(z1 / 0.4, z2 / 0.4, 3))), rel=1e-12
+    )
+
+
 def test_no_term_at_all_is_zero_with_a_zero_gradient(generator):
     z1, z2 = (z.requires_grad_() for z in logits(generator))
     nothing = MusicLoss(3, 0.0, 0.0, 0.0)(z1, z2)
