@@ -6,7 +6,6 @@ import time
 import pytest
 import yaml
 
-from proofs_checks import mutation
 from proofs_checks.mutation import EQUIVALENT, FILES, ROOT, Mutant, allow_list, mutants_of, verdict
 from proofs_checks.mutation_judge import in_child
 
