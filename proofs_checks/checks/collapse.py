@@ -163,6 +163,7 @@ def dead_uniform_segment(k: int, s: int, _: np.random.Generator) -> Defect:
 
 
 def segment_of_view_noise(k: int, s: int, _: np.random.Generator) -> Defect:
+    s = min(s, k)  # one column more than segments, of K + 1 columns
     labels = array(k, s + 1)
     return Defect(
         one_hot(labels[:, :s], k),
