@@ -12,7 +12,6 @@ the process before the call.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import torch
 
 from musiclib import MusicLoss
 from musiclib.coding import segment_log_softmax
-from musiclib.record import provenance
+from musiclib.record import provenance, write_json
 
 TIMED = (512, 64, 32)
 HELD = (128, 102, 80)
@@ -115,8 +114,7 @@ def main() -> None:
         },
         "provenance": provenance(),
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(options.out, result)
     print(f"(N, S, K) = {TIMED}: median of {options.repeats}, forward and backward")
     for form, seconds in timed.items():
         print(f"  {form:13} {1e3 * seconds:8.1f} ms   {seconds / timed['floor']:5.2f} x floor")

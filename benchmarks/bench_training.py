@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import math
 import random
 import statistics
@@ -31,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from musiclib.datasets import load
 from musiclib.encoders import build_encoder
 from musiclib.music import Music, MusicOptions
-from musiclib.record import provenance
+from musiclib.record import provenance, write_json
 from musiclib.training.steps import batches
 from musiclib.views import view_preset
 
@@ -178,8 +177,7 @@ def main() -> None:
         "settings": {"batch": o.batch, "workers": o.workers, "encoder": "compact", "dataset": "cifar10"},
         "provenance": provenance(),
     }
-    o.out.parent.mkdir(parents=True, exist_ok=True)
-    o.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(o.out, result)
     for name, value in rates.items():
         print(f"{name:10} {value:8.0f} views/s")
     print(f"ratio      {result['ratio']:8.2f}")

@@ -11,7 +11,6 @@ with the quartiles, after warm-up. Prints a table and writes a JSON record; run 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 import torch
 
 from musiclib.encoders import build_encoder, mlp
-from musiclib.record import provenance
+from musiclib.record import provenance, write_json
 from musiclib.views import two_views, view_preset
 
 
@@ -113,8 +112,7 @@ def main(argv: list[str] | None = None) -> None:
         share = "" if name == "training step" else f"{found['median'] / (found['median'] + step):.1%}"
         low, high = found["quartiles"]
         print(f"{name:16s} {1e3 * found['median']:10.1f} {1e3 * low:8.1f}-{1e3 * high:.1f} {share:>22s}")
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(result | {"provenance": provenance(device)}, indent=1) + "\n")
+    write_json(args.out, result | {"provenance": provenance(device)})
 
 
 if __name__ == "__main__":

@@ -53,10 +53,9 @@ class Results:
         sentence."""
         if any(f["file"] == f"figures/{name}.svg" for f in self.figures):
             raise ValueError(f"name={name!r}: this notebook has a figure of that name already")
-        import matplotlib
+        from musiclib.plots import save_svg
 
-        with matplotlib.rc_context({"svg.hashsalt": name}):  # element ids, else random: same figure, same file
-            figure.savefig(self.out / "figures" / f"{name}.svg", bbox_inches="tight", metadata={"Date": None})
+        save_svg(figure, self.out / "figures" / f"{name}.svg")
         self.figures.append({"file": f"figures/{name}.svg", "caption": caption})
         return figure
 

@@ -1,19 +1,22 @@
-"""Every figure, as a function of data that returns a matplotlib figure; nothing is read, trained or saved here.
+"""Every figure, as a function of data that returns a matplotlib figure; nothing is read or trained here.
 
 Colours are those of Okabe and Ito, which people with colour-blindness can tell apart; heat maps use a purple-orange
 scale. Axes carry names and units, repeated runs show their spread (t intervals, because runs are few), and the
 value that means nothing has been learnt is drawn wherever there is one. Figures do not belong to pyplot, so that
 none has to be closed; in a notebook a figure shows itself when it is the value of a cell, and
-`figure.savefig(path)` writes it.
+`save_svg` writes it.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import os
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 from jaxtyping import Float
 from matplotlib import colors
@@ -21,8 +24,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from scipy import stats
 from torch import Tensor
+
+from musiclib.intervals import t_interval
 
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 GREY = "#666666"
@@ -42,20 +46,16 @@ def _picture(width: float, height: float) -> Picture:
     return Picture(figsize=(width, height), layout="constrained")
 
 
+def save_svg(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a figure as SVG; the same figure gives the same file, byte for byte, wherever it is written."""
+    path = Path(path)
+    with matplotlib.rc_context({"svg.hashsalt": path.stem}):  # salt of the element ids, else random
+        figure.savefig(path, format="svg", bbox_inches="tight", metadata={"Date": None})
+
+
 def _tidy(axes: Axes) -> Axes:
     axes.spines[["top", "right"]].set_visible(False)
     return axes
-
-
-def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Mean and half-width of its t interval; the half-width of a single value is NaN (one run says nothing of
-    spread)."""
-    x = np.asarray(values, dtype=float)
-    if x.ndim != 1 or x.size == 0:
-        raise ValueError(f"values: expected a list of at least one number, got shape {x.shape}")
-    if x.size == 1:
-        return float(x[0]), math.nan
-    return float(x.mean()), float(stats.t.ppf((1 + level) / 2, x.size - 1) * x.std(ddof=1) / math.sqrt(x.size))
 
 
 def term_bounds(units: int) -> dict[str, float]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from musiclib.intervals import t_interval
+
 LEVEL = 0.95
 
 
@@ -51,8 +53,8 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
         return Interval(math.nan, math.nan, math.nan, 0)
     if len(x) == 1:
         return Interval(float(x[0]), math.nan, math.nan, 1)
-    half = stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x))
-    return Interval(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
+    mean, half = t_interval(x, level)
+    return Interval(mean, mean - half, mean + half, len(x))
 
 
 def paired_difference(a: Mapping[object, float], b: Mapping[object, float], level: float = LEVEL) -> Interval:

@@ -1,12 +1,9 @@
 """Two gloo processes, each with half of every batch, do what one process does with the whole batch: all ten peers."""
 
-import socket
-
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from test_baselines_methods import BATCH, build, train, trainable
+from two_processes import in_two_processes
 
 from musiclib.baselines import METHODS
 from musiclib.distributed import average_gradients
@@ -22,26 +19,15 @@ def outcome(name: str, share: slice = slice(None)) -> dict[str, torch.Tensor]:
     return {"losses": torch.tensor(losses, dtype=torch.float64), **gradients, **method.state_dict()}
 
 
-def child(index: int, port: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=index, world_size=2)
-    try:
-        half = BATCH // 2
-        share = slice(index * half, (index + 1) * half)
-        torch.save({name: outcome(name, share) for name in METHODS}, f"{folder}/{index}.pt")
-    finally:
-        dist.destroy_process_group()
+def work(rank: int) -> dict[str, dict]:
+    half = BATCH // 2
+    return {name: outcome(name, slice(rank * half, (rank + 1) * half)) for name in METHODS}
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """What each of the two processes has after its run."""
-    folder = tmp_path_factory.mktemp("gloo")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    mp.spawn(child, (port, str(folder)), nprocs=2)
-    return [torch.load(folder / f"{i}.pt", weights_only=True) for i in range(2)]
+    return in_two_processes(work, tmp_path_factory.mktemp("gloo"))
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,13 +1,11 @@
 """Two processes compute what one process computes on the concatenated batch."""
 
 import copy
-import socket
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
+from two_processes import in_two_processes
 
 from musiclib import MusicLoss, code_terms, joint_distribution, segment_softmax
 from musiclib.distributed import (
@@ -47,40 +45,30 @@ def step(net: nn.Module, x1: torch.Tensor, x2: torch.Tensor, tile: int | None) -
     return loss.item(), [p.grad for p in net.parameters()] + [b.clone() for b in net.buffers()]
 
 
-def child(index: int, port: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=index, world_size=2)
-    try:
-        out = {"rank": rank(), "size": world_size(), "main": is_main()}
-        for name, case in CASES.items():
-            x = views(case.get("samples", 16))
-            half = x.shape[1] // 2
-            mine = slice(index * half, (index + 1) * half)
-            out[name] = step(network(case["hidden"]), x[0, mine], x[1, mine], case["tile"])
-        q = segment_softmax(views(4)[0, :, : S * 2], S)
-        out["joint"] = joint_distribution(q[2 * index : 2 * index + 2], q[2 * index : 2 * index + 2])
-        out["invariance"] = float(code_terms(q[2 * index : 2 * index + 2], q[2 * index : 2 * index + 2]).invariance)
-        maps = torch.randn(4, 3, 2, 2, generator=torch.Generator().manual_seed(7))
-        out["maps"] = BatchNorm2d(3)(maps[2 * index : 2 * index + 2]).detach()
-        odd = nn.Linear(2, 2)
-        with torch.no_grad():
-            odd.weight.fill_(float(index))
-        broadcast_state(odd)
-        out["broadcast"] = odd.weight.sum().item()
-        torch.save(out, f"{folder}/{index}.pt")
-    finally:
-        dist.destroy_process_group()
+def work(place: int) -> dict:
+    out = {"rank": rank(), "size": world_size(), "main": is_main()}
+    for name, case in CASES.items():
+        x = views(case.get("samples", 16))
+        half = x.shape[1] // 2
+        mine = slice(place * half, (place + 1) * half)
+        out[name] = step(network(case["hidden"]), x[0, mine], x[1, mine], case["tile"])
+    q = segment_softmax(views(4)[0, :, : S * 2], S)
+    out["joint"] = joint_distribution(q[2 * place : 2 * place + 2], q[2 * place : 2 * place + 2])
+    out["invariance"] = float(code_terms(q[2 * place : 2 * place + 2], q[2 * place : 2 * place + 2]).invariance)
+    maps = torch.randn(4, 3, 2, 2, generator=torch.Generator().manual_seed(7))
+    out["maps"] = BatchNorm2d(3)(maps[2 * place : 2 * place + 2]).detach()
+    odd = nn.Linear(2, 2)
+    with torch.no_grad():
+        odd.weight.fill_(float(place))
+    broadcast_state(odd)
+    out["broadcast"] = odd.weight.sum().item()
+    return out
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """What each of two gloo processes saw."""
-    folder = tmp_path_factory.mktemp("gloo")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    mp.spawn(child, (port, str(folder)), nprocs=2)
-    return [torch.load(folder / f"{i}.pt", weights_only=True) for i in range(2)]
+    return in_two_processes(work, tmp_path_factory.mktemp("gloo"))
 
 
 def test_every_process_knows_its_place(both):
