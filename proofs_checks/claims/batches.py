@@ -6,8 +6,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="C28",
         statement="For independent uniform hard codes the expected entropy of a batch has a closed form; ideal codes "
-        "do "
-        "not read -3 log K in a batch.",
+        "do not read -3 log K in a batch.",
         latex=r"\mathbb E\hat H=\log N-\tfrac mN\sum_k \mathrm{Bin}(N,\tfrac1m)(k)\,k\log k",
         source="project",
         premises="Codes drawn independently and uniformly, m = K^2 cells (m = K on the diagonal).",
@@ -40,16 +39,15 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"\frac{d}{dr}\mathbb E L_N>0>\frac{d}{dr}L_\infty",
         source="project",
         premises="Codes q = r e_c + (1-r)/K of fresh independent batches; K = 8, r = 0.9. Strictly r* < 1 at every N "
-        "is "
-        "proven as C10; the sign at a given N is simulated.",
+        "is proven as C10; the sign at a given N is simulated.",
         verdict="numerical only",
         proof="First order: the bias K^2 tau tau'/N enters with the opposite sign.",
     ),
     Claim(
         id="C32",
-        statement="The loss has its symmetries: samples, segments, units (in both views), view exchange, logit shifts, "
-        "joint scaling of logits and temperature, duplication; it is the mean over subsets of segments, and one "
-        "sample moves an entropy by little.",
+        statement="The loss has its symmetries: samples, segments, units (in both views), view exchange, logit "
+        "shifts, joint scaling of logits and temperature, duplication; it is the mean over subsets of segments, and "
+        "one sample moves an entropy by little.",
         latex=r"|\Delta H(P_{st})|\le\tfrac1N\log(K^2-1)+h(\tfrac1N)",
         source="project",
         premises="Any codes; last part 1/N <= 1 - 1/K^2 (Audenaert 2007).",

@@ -11,9 +11,8 @@ CLAIMS: tuple[Claim, ...] = (
         premises="S >= 2 (S = 1: -log K), kappa >= 0, any codes on the closed simplex. Finite logits: infimum.",
         verdict="proven",
         proof="-H(P_st) >= -2 log K. Jensen: sum_i phi(P_ss(i,i)) >= tau log(tau/K), L_ti >= -log tau. From tau log "
-        "tau >= "
-        "-(1-tau) and -log tau >= 1-tau, the sum is at least -log K + kappa (1-tau). Equality forces tau = 1, and "
-        "<q', q''> = 1 forces equal one-hot codes.",
+        "tau >= -(1-tau) and -log tau >= 1-tau, the sum is at least -log K + kappa (1-tau). Equality forces tau = 1, "
+        "and <q', q''> = 1 forces equal one-hot codes.",
         where="kappa >= 0 is needed: at K = 2, lambda = 0 the bound fails (C2).",
     ),
     Claim(
@@ -31,8 +30,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="C3",
         statement="At K = 2 the weight lambda* = 1 - log 2 separates: from there on -3 log 2 at one-hot invariant "
-        "codes, "
-        "below it a minimum at agreement tau* < 1.",
+        "codes, below it a minimum at agreement tau* < 1.",
         latex=r"\tau^*=\lambda/W_0(e\lambda/2),\quad"
         r" \min L=\tau^*\log\tfrac{\tau^*}2-\lambda\log\tau^*-2\log2\ (\lambda<1-\log 2)",
         source="project",
@@ -65,8 +63,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="C6",
         statement="If K does not divide N, invariance need not be optimal: at K = 3, N = 4 an invariant and a "
-        "mismatched "
-        "hard code tie on the diagonal term, and an undecided sample is better than both.",
+        "mismatched hard code tie on the diagonal term, and an undecided sample is better than both.",
         latex=r"\varphi(\tfrac12)=\varphi(\tfrac14)",
         source="project",
         premises="K = 3, N = 4, lambda = 0, diagonal term.",
@@ -76,8 +73,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="C7",
         statement="For hard invariant codes L = -3 log K if, and only if, the labels form an orthogonal array of "
-        "strength "
-        "two; Bush, product, modular and Plackett-Burman arrays attain it.",
+        "strength two; Bush, product, modular and Plackett-Burman arrays attain it.",
         latex=r"L=-3\log K \iff (c_n(s))\ \text{is an } \mathrm{OA}(N,S,K,2)",
         source="project",
         premises="kappa >= 0 (then there are no other candidates, C1).",
@@ -92,8 +88,7 @@ CLAIMS: tuple[Claim, ...] = (
         premises="Hard invariant codes. Necessary only: K = 6, N = 36, S = 4 is impossible (Tarry 1901, cited).",
         verdict="proven",
         proof="Counts are integers. The contrasts of C25 form S(K-1) orthonormal columns, orthogonal to constants "
-        "(Rao); "
-        "a rank bound and Pinsker make both quantitative.",
+        "(Rao); a rank bound and Pinsker make both quantitative.",
     ),
     Claim(
         id="C9",
@@ -137,8 +132,8 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="C13",
-        statement="Every kind of collapse has a closed-form price; globally the uniform one is the cheapest, constant "
-        "one-hot codes the dearest.",
+        statement="Every kind of collapse has a closed-form price; globally the uniform one is the cheapest, "
+        "constant one-hot codes the dearest.",
         latex=r"\text{uniform: }(1-\tfrac2K+\lambda)\log K,\quad \text{identical: }\log K,\quad"
         r" \text{constant: }3\log K,\ \dots",
         source="project",
@@ -197,8 +192,8 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="C19",
-        statement="Only the diagonal and the invariance term hold codes at one-hot: the off-diagonal term never rises "
-        "under smoothing of units, nor falls under merging.",
+        statement="Only the diagonal and the invariance term hold codes at one-hot: the off-diagonal term never "
+        "rises under smoothing of units, nor falls under merging.",
         latex=r"L_{\mathrm{off}}(q'W)\le L_{\mathrm{off}}(q'),\quad W\ \text{doubly stochastic}",
         source="project",
         premises="Any codes.",

@@ -15,8 +15,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="C21",
         statement="Dependence of three segments is invisible: with c3 = c1 + c2 mod K the loss is at its bound, "
-        "though c3 "
-        "is a function of the others.",
+        "though c3 is a function of the others.",
         latex=r"L=-3\log K,\qquad \text{total correlation}=\log K\ \ ((S-2)\log K\ \text{at the Bush array } S=K+1)",
         source="project",
         premises="N = K^2, S = 3 (or the Bush array).",
@@ -26,20 +25,19 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="C22",
-        statement="At an optimum no codeword is shared by more than N/(1 + S(K-1)) samples, so the codewords carry at "
-        "least log(1 + S(K-1)) nats.",
+        statement="At an optimum no codeword is shared by more than N/(1 + S(K-1)) samples, so the codewords carry "
+        "at least log(1 + S(K-1)) nats.",
         latex=r"\max_x p(x)\le\frac1{1+S(K-1)}",
         source="project",
         premises="Pairwise independent, uniform, hard segments. Tight at the Bush array with S = K + 1.",
         verdict="proven",
         proof="f = sum_s (K 1[c_s = x_s] - 1) has mean 0, variance S(K-1) and the value S(K-1) at x; Cauchy-Schwarz "
-        "for "
-        "1 + f on the atom x. (Binary case: Gavinsky and Pudlak 2015.)",
+        "for 1 + f on the atom x. (Binary case: Gavinsky and Pudlak 2015.)",
     ),
     Claim(
         id="C23",
-        statement="The entropy terms depend on the codes through their second moments alone; for simplex-valued codes "
-        "zero mutual information of P_st and zero cross-covariance are the same.",
+        statement="The entropy terms depend on the codes through their second moments alone; for simplex-valued "
+        "codes zero mutual information of P_st and zero cross-covariance are the same.",
         latex=r"\tfrac12\|C_{st}\|_1^2\le I(P_{st})\le\log(1+\chi^2),\qquad I=0\iff C_{st}=0",
         source="project",
         premises="Any codes. For hard codes uncorrelated indicators mean independence; for soft ones they do not.",
@@ -51,8 +49,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="C24",
         statement="There are dependent, uncorrelated variables that scalar Barlow Twins and VICReg terms do not see "
-        "and "
-        "whose mutual information the off-diagonal term measures exactly.",
+        "and whose mutual information the off-diagonal term measures exactly.",
         latex=r"\operatorname{cov}(x,\pi(x))=0,\qquad L_{\mathrm{off}}+2\log K=I(x;y)",
         source="project",
         premises="x uniform on K levels, one-hot codes; a permutation of zero correlation exists for K = 4, 5, 7, 8, "
@@ -64,8 +61,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="C25",
         statement="For K >= 3 a MUSIC optimum is exact whitening of the contrast coordinates, so the Barlow Twins "
-        "loss is "
-        "zero there; near it the metric is chi-square.",
+        "loss is zero there; near it the metric is chi-square.",
         latex=r"L=-3\log K\iff \tfrac1N\sum_n f'_n f''^{\top}_n=I,\qquad f_n=(\sqrt K\,U^\top q_n(s))_s",
         source="project",
         premises="K >= 3, codes on the simplex, U orthonormal with U^T 1 = 0.",

@@ -11,8 +11,8 @@ QUOTATIONS: dict[str, tuple[str, ...]] = {
         "Importantly, MUSIC can minimize any form of dependency between feature variables beyond the linear "
         "correlation in current methods",
         "reducing the feature redundancy beyond the linear correlation",
-        "MUSIC does not require an asymmetry network architecture, negative samples in a large batch or a memory bank, "
-        "gradient stopping, or momentum updating",
+        "MUSIC does not require an asymmetry network architecture, negative samples in a large batch or a memory "
+        "bank, gradient stopping, or momentum updating",
         "MUSIC enables the estimation of the probability distribution over discrete attributes",
         "we discretize the feature variable by a segment of the one-hot vector implemented with softmax function",
         "the mutual information between different segments is minimized, or equivalently the information/entropy of "

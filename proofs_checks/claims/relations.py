@@ -25,8 +25,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="C35",
         statement="A guard inside the logarithm only raises the loss, the same guard in both places breaks the "
-        "bound; the "
-        "invariance term needs the log domain.",
+        "bound; the invariance term needs the log domain.",
         latex=r"0\le\sum P\log\max(P,\epsilon)-\sum\varphi(P)\le K^2\epsilon/e",
         source="project",
         premises="Signs: any codes. Finite values and gradients: float32, logits up to 1e4.",
@@ -45,8 +44,8 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="C37",
-        statement="For hard codes the off-diagonal term is the denominator of a contrastive loss with a product kernel "
-        "and all samples as negatives; for soft codes that loss bounds it from above.",
+        statement="For hard codes the off-diagonal term is the denominator of a contrastive loss with a product "
+        "kernel and all samples as negatives; for soft codes that loss bounds it from above.",
         latex=r"L_{\mathrm{off}}=\overline{\tfrac1N\sum_n\log\tfrac1N\sum_m k'_s(n,m)k''_t(n,m)}",
         source="project",
         premises="k = agreement indicator; soft: k = <q_n, q_m>.",

@@ -14,8 +14,7 @@ CLAIMS: tuple[Claim, ...] = (
         verdict="holds under premises",
         proof="C1 (equality case) and C5 (quantitative).",
         where="False at K = 2, lambda = 0, where minimisers differ between views (C2). For lambda < 1 a unit with "
-        "more than "
-        "e^(lambda-1) of the samples is pushed to disagree, at any K (C4).",
+        "more than e^(lambda-1) of the samples is pushed to disagree, at any K (C4).",
         rests_on=("C1", "C2", "C3", "C4", "C5"),
     ),
     Claim(
@@ -25,8 +24,8 @@ CLAIMS: tuple[Claim, ...] = (
         source="excerpt",
         words="non-trivial",
         premises="K >= 3 and a batch in which some code is below -(2 + 2/K) log K, for instance an orthogonal array: "
-        "the "
-        "margin is then (1 - 2/K) log K. At lambda = 0 any N >= 2: the one candidate, the uniform code, is a saddle.",
+        "the margin is then (1 - 2/K) log K. At lambda = 0 any N >= 2: the one candidate, the uniform code, is a "
+        "saddle.",
         verdict="holds under premises",
         proof="C12, C15; the price of partial collapses: C13.",
         where="At K = 2, lambda = 0 the uniform collapse ties with the perfect code. The off-diagonal term is at its "
@@ -43,8 +42,7 @@ CLAIMS: tuple[Claim, ...] = (
         verdict="holds under premises",
         proof="C5; C20 splits the divergence into imbalance and mutual information.",
         where="One duplicated pair among S segments costs 2 log K / (S(S-1)) only (C14); redundancy of third and "
-        "further "
-        "segments is free (C21); duplicates within a view are charged by the diagonal term alone (C26).",
+        "further segments is free (C21); duplicates within a view are charged by the diagonal term alone (C26).",
         rests_on=("C5", "C14", "C20", "C21", "C26"),
     ),
     Claim(
@@ -72,8 +70,7 @@ CLAIMS: tuple[Claim, ...] = (
         corrected="At a minimum the sampled codes of every PAIR of different segments, one from each view, are "
         "independent; for hard codes that is every pairwise dependence. Triples, and soft features, are not covered.",
         proof="Two exact counterexamples: modular triples (C21), and soft codes that are functions of each other at "
-        "the "
-        "minimum of the off-diagonal term (C23).",
+        "the minimum of the off-diagonal term (C23).",
         rests_on=("C20", "C21", "C23"),
     ),
     Claim(
@@ -101,8 +98,8 @@ CLAIMS: tuple[Claim, ...] = (
         verdict="holds under premises",
         proof="The joint and the invariance term are means over samples; repeating a batch changes nothing; N = 1 is "
         "defined.",
-        where="Statistically other samples do act as negatives: for hard codes the off-diagonal term is a contrastive "
-        "denominator over the whole batch (C37); and small batches are biased (C28, C31).",
+        where="Statistically other samples do act as negatives: for hard codes the off-diagonal term is a "
+        "contrastive denominator over the whole batch (C37); and small batches are biased (C28, C31).",
     ),
     Claim(
         id="W8",
@@ -178,11 +175,10 @@ CLAIMS: tuple[Claim, ...] = (
         words="or equivalently the information/entropy of embedding features is maximized",
         premises="None stated.",
         verdict="false as worded",
-        corrected="Equivalent if the units' usage is held fixed; without that, joint entropy rewards balance as well: "
-        "both are met together exactly at the minimum of the off-diagonal term.",
+        corrected="Equivalent if the units' usage is held fixed; without that, joint entropy rewards balance as "
+        "well: both are met together exactly at the minimum of the off-diagonal term.",
         proof="Chain rule (C20). From constant to identical balanced segments, entropy and mutual information both "
-        "rise "
-        "by log K; constant codes have no mutual information and no entropy.",
+        "rise by log K; constant codes have no mutual information and no entropy.",
         rests_on=("C20",),
     ),
     Claim(
