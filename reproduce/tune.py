@@ -1,4 +1,4 @@
-"""The same small search for every method: four learning rates, then two more values of its main hyper-parameter.
+"""The same small search for every method: three learning rates, then two more values of its main hyper-parameter.
 
     python -m reproduce tune --dataset cifar10 --epochs 8 --out outputs/tune
 
@@ -63,12 +63,16 @@ def search(
     threads: int,
     device: str | None = None,
     space: dict[str, Any] | None = None,
+    rounds: int = 2,
 ) -> dict[str, Any]:
-    """Run both rounds for all methods; {method: {lr, options, score, trials, ...}}, also written to OUT/chosen.json.
+    """Run the rounds for all methods; {method: {lr, options, score, trials, ...}}, also written to OUT/chosen.json.
 
-    base: fields of TrainConfig shared by all trials. Trials of one round run `workers` at a time.
+    base: fields of TrainConfig shared by all trials. Trials of one round run `workers` at a time. rounds: 1 stops after
+    the learning rates; a later call with 2 finds those trials finished.
     """
     space = space or yaml.safe_load(SPACE.read_text())
+    if rounds == 1:
+        space = space | {"main": dict.fromkeys(space["main"], ())}
     methods = list(methods)
     if unknown := sorted(set(methods) - set(space["main"])):
         raise ValueError(f"methods: {unknown} have no entry in {SPACE.name}; it knows {sorted(space['main'])}")
@@ -113,6 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=8, help="epochs of every trial (default 8)")
     parser.add_argument("--batch", type=int, default=512, help="batch of every trial (default 512)")
     parser.add_argument("--seed", type=int, default=100, help="seed of the trials; the tables use others (default 100)")
+    parser.add_argument("--rounds", type=int, choices=(1, 2), default=2, help="1: learning rates only (default 2)")
     parser.add_argument("--methods", nargs="+", metavar="METHOD", help="which methods (default: all)")
     parser.add_argument("--workers", type=int, default=1, help="trials at a time (default 1)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads of a trial (default: all)")
@@ -133,6 +138,7 @@ def main(options: argparse.Namespace) -> int:
         data_root=options.data_root,
         threads=options.threads,
         device=options.device,
+        rounds=options.rounds,
     )
     for method, best in chosen.items():
         edge = "  (at the edge of the grid)" if best["at_edge"] else ""
