@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from musiclib import record
+from musiclib.config import TrainConfig
+from musiclib.pretrain import run
 
 PROJECT = record.PACKAGE.parent
 
@@ -45,8 +47,16 @@ class Results:
 
     @property
     def runs(self) -> Path:
-        """Where training runs of this notebook go; they resume from there."""
-        return self.out / "runs"
+        """Where training runs go: the folder that all notebooks of a batch share (the runner sets MUSICLIB_RUNS), else
+        one of this notebook's own."""
+        return Path(os.environ.get("MUSICLIB_RUNS") or self.out / "runs")
+
+    def train(self, config: TrainConfig, data_root: str = "") -> dict[str, Any]:
+        """The record of one training run, which is trained, resumed, or found finished; see `musiclib.pretrain.run`.
+
+        Waits where another notebook of the batch is at the same run.
+        """
+        return run(config, self.runs / config.hash(), data_root=data_root or None, wait=True)
 
     def figure(self, figure: Any, name: str, caption: str) -> Any:
         """Keep a matplotlib figure as figures/NAME.svg and return it, so that the cell shows it. caption: one

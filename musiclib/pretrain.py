@@ -74,6 +74,7 @@ def run(
     checkpoint_seconds: float = 60.0,
     records: str | os.PathLike | None = None,
     notebook: dict[str, Any] | None = None,
+    wait: bool = False,
 ) -> dict[str, Any]:
     """Train, evaluate and record one configuration in `out_dir`; returns the record (schema: README of reproduce).
 
@@ -83,7 +84,8 @@ def run(
     progress: bar or lines. evaluate: score the frozen encoder at the end; without it `metrics` is empty.
     checkpoint_seconds: longest time between two checkpoints. records: a file of JSON lines that the finished record
     is appended to (by default records.jsonl beside the folder `runs` that `out_dir` lies in, if it does). notebook:
-    {"name", "hash"} of the caller.
+    {"name", "hash"} of the caller. wait: when another process is at this run, wait for its record; otherwise that is
+    FolderInUse.
 
     Under torchrun every process calls this; process 0 writes and returns the record, the others {}. Raises what the
     CLI's exit codes list; a run that fails after its start leaves a record with status "failed" and its error.
@@ -98,7 +100,7 @@ def run(
             raise ValueError(
                 f"TrainConfig.batch is {config.batch}; it has to be a multiple of the {world_size()} processes"
             )
-        with record.exclusive(out_dir) if is_main() else contextlib.nullcontext():
+        with record.exclusive(out_dir, wait=wait) if is_main() else contextlib.nullcontext():
             finished = _finished(out_dir, run_id, evaluate) if is_main() else None
             if told(finished is not None, device):
                 if finished is not None and records is not None:

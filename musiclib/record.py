@@ -186,13 +186,14 @@ def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def exclusive(folder: str | os.PathLike) -> Iterator[None]:
-    """Hold `folder` for one writer; FolderInUse at once when another process has it. Freed even by SIGKILL."""
+def exclusive(folder: str | os.PathLike, *, wait: bool = False) -> Iterator[None]:
+    """Hold `folder` for one writer; FolderInUse at once when another process has it, or wait for its turn. Freed even
+    by SIGKILL."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except OSError:
             raise FolderInUse(f"folder {folder} is in use by another run; wait for it or choose another one") from None
         yield

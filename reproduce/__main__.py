@@ -25,7 +25,8 @@ examples:
 A job is done only when its notebook says so in its own record; everything is written to OUT:
   OUT/report.html            what was run, verdict by claim, tables, figures (one file, no network)
   OUT/records.jsonl          one line a training run and a line a notebook: what every number rests on
-  OUT/notebooks/JOB/         executed notebook, log, figures, training runs with checkpoints
+  OUT/notebooks/JOB/         executed notebook, log, figures
+  OUT/runs/HASH/             training runs with checkpoints; notebooks that want the same run share it
   OUT/tables/                the tables as Markdown and LaTeX
 
 exit codes: 0 all done; 1 a job failed or was not reached; 2 the request was wrong or could not start, nothing ran;

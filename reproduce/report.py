@@ -346,7 +346,8 @@ class Page:
         names = sorted(
             {m for r in self.trained for m in r["metrics"] if m.endswith("/top1") and "/selection/" not in m}
         )
-        where = {p.parent.name: p for p in self.result.glob("notebooks/*/runs/*/record.json")}
+        found = [*self.result.glob("notebooks/*/runs/*/record.json"), *self.result.glob("runs/*/record.json")]
+        where = {p.parent.name: p for p in found}
         order = list(tables.NAMES)
 
         def key(r: dict) -> tuple:

@@ -28,6 +28,7 @@ from reproduce.worker import EXECUTED, FAILURE, LOG, PARTIAL, cells_seconds
 RECORD, SPEC = "record.json", "spec.json"
 OWN = (
     "notebooks",
+    "runs",
     records.FILE,
     "tables",
     "figures",
@@ -263,6 +264,7 @@ class Batch:
         slot = next(i for i in range(self.executor.slots) if i not in self.running)
         token = f"{job.hash}.{secrets.token_hex(4)}"
         extra = {RUN: token, RESULT: str(self.result), "MUSICLIB_RECORDS": str(self.result / records.FILE)}
+        extra["MUSICLIB_RUNS"] = str(self.result / "runs")  # two notebooks that want the same run train it once
         if len(self.gpus) > 1 and self.executor.slots > 1:
             extra["CUDA_VISIBLE_DEVICES"] = self.gpus[slot % len(self.gpus)]
         spec = {
@@ -341,10 +343,10 @@ class Batch:
             self.write_line(job, found, None, None)
 
     def write_line(self, job: Job, found: dict | None, failure: dict | None, attempt: Attempt | None) -> None:
-        """Append the job's line, and first the lines of the training runs in its folder that are not there yet."""
+        """Append the job's line, and first the lines of finished training runs that are not there yet."""
         path, folder = self.result / records.FILE, job.folder(self.result)
         there = {(r["run"], (r.get("time") or {}).get("started")) for r in records.read(path).of_kind("pretrain")}
-        for trained in sorted(folder.glob("runs/*/record.json")):
+        for trained in sorted([*folder.glob("runs/*/record.json"), *self.result.glob("runs/*/record.json")]):
             line = read_json(trained)
             if line and not records.faults(line) and (line["run"], line["time"].get("started")) not in there:
                 store.append_line(path, line)
