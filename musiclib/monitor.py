@@ -5,7 +5,8 @@ used, how often the two views' hard codes agree, how sharp the codes are, and ho
 from the loss of each way of collapsing.
 
 The rule for `collapsed`, fixed before any run: relative spread below 0.05 (all samples have all but one embedding),
-or effective rank below 2 where the embedding has more than 2 dimensions (all samples lie on a line).
+or effective rank below 2 where the embedding has more than 2 dimensions (all samples lie on a line). `code_regime`
+says which of the trivial codes of the theory (C13) MUSIC's codes are near, if any.
 """
 
 from __future__ import annotations
@@ -19,12 +20,17 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from musiclib.coding import segment_softmax
+from musiclib.coding import one_hot, segment_softmax
+from musiclib.information import independent_information, mutual_information
 from musiclib.method import Method, Output
 from musiclib.objective import lower_bound
 
 LEAST_SPREAD = 0.05
 LEAST_RANK = 2.0
+LEAST_SHARE = 0.05
+MOST_SHARED = 0.5
+PAIRED_SEGMENTS = 16
+"""Information between segments is taken over this many of them, evenly spaced: their joint grows with the square."""
 
 
 def effective_rank(z: Float[Tensor, "n d"]) -> float:
@@ -105,22 +111,68 @@ def code_health(q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"]) -> dict[
 
     usage: per segment, entropy of the mean code over log K, in [0, 1] (1: all units alike, 0: always the same one, or K
     = 1); usage_mean, usage_min over segments. agreement: share of (sample, segment) whose hard codes agree between
-    the views; agreement_chance: what it would be if views were independent with the same usage of hard codes. peak:
-    mean largest probability, in [1/K, 1].
+    the views; agreement_chance: what it would be if views were independent with the same usage of hard codes;
+    agreement_mass: mean inner product of the two soft codes, the tau of the theory. peak: mean largest probability, in
+    [1/K, 1]; undecided: share of codes whose largest probability is below 1/2. information: `pair_information` of the
+    soft codes, which the off-diagonal term sees; information_hard of the hard ones, and information_chance what
+    independent, uniform hard codes would show in a batch of this size.
     """
     k = q1.shape[2]
     mean = (q1.mean(0) + q2.mean(0)) / 2  # (S, K)
     entropy = torch.special.entr(mean).sum(1) / math.log(k) if k > 1 else mean.new_zeros(len(mean))
     hard1, hard2 = q1.argmax(2), q2.argmax(2)  # (N, S)
     used = [F.one_hot(h, k).float().mean(0) for h in (hard1, hard2)]  # (S, K)
+    peak = torch.cat([q1, q2]).amax(2)  # (2 N, S)
     return {
         "usage": [round(v, 6) for v in entropy.clamp(0.0, 1.0).tolist()],
         "usage_mean": entropy.mean().item(),
         "usage_min": entropy.min().item(),
         "agreement": (hard1 == hard2).float().mean().item(),
         "agreement_chance": (used[0] * used[1]).sum(1).mean().item(),
-        "peak": torch.cat([q1, q2]).amax(2).mean().item(),
+        "agreement_mass": (q1 * q2).sum(2).mean().item(),
+        "peak": peak.mean().item(),
+        "undecided": (peak < 0.5).float().mean().item(),
+        "information": pair_information(q1, q2),
+        "information_hard": pair_information(one_hot(hard1, k), one_hot(hard2, k)),
+        "information_chance": independent_information(len(q1), k, k) / math.log(k) if k > 1 else 0.0,
     }
+
+
+def pair_information(q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"]) -> float:
+    """Mean over pairs of different segments, one from each view, of their mutual information over log K, in [0, 1].
+
+    Plug-in, from this batch alone. 1 where any two uniform segments determine each other; 0 for S = 1 or K = 1. Over at
+    most `PAIRED_SEGMENTS` segments, evenly spaced.
+    """
+    s, k = q1.shape[1:]
+    if s < 2 or k < 2:
+        return 0.0
+    chosen = torch.linspace(0, s - 1, min(s, PAIRED_SEGMENTS)).round().long().to(q1.device)
+    # Not `joint_distribution`: that talks to other processes, which a monitor must not.
+    a, b = (q[:, chosen].double().flatten(1) for q in (q1, q2))
+    P = (a.T @ b / len(a)).view(len(chosen), k, len(chosen), k).permute(0, 2, 1, 3)
+    shared = mutual_information(P).fill_diagonal_(0.0).sum() / (len(chosen) * (len(chosen) - 1))
+    return min(max(shared.item() / math.log(k), 0.0), 1.0)
+
+
+def code_regime(found: Mapping[str, Any], units: int) -> str:
+    """Which trivial code (theory C13) a batch with this `health` is near, by rules fixed before any run; first that
+    applies.
+
+    uniform: every code is nearly 1/K everywhere (mean peak less than 5 % of the way from 1/K to 1). constant: all
+    samples have nearly one code (spread below `LEAST_SPREAD`). unrelated: the views' hard codes agree as often as by
+    chance (less than 5 % of the way from chance to 1). redundant: a segment's hard code holds more than half of what
+    another's says, above what the batch size alone makes it seem. coding: none of these.
+    """
+    if found["peak"] - 1 / units < LEAST_SHARE * (1 - 1 / units):
+        return "uniform"
+    if not found["spread"] >= LEAST_SPREAD:
+        return "constant"
+    if found["agreement"] - found["agreement_chance"] < LEAST_SHARE * (1 - found["agreement_chance"]):
+        return "unrelated"
+    if found["information_hard"] - found["information_chance"] > MOST_SHARED * (1 - found["information_chance"]):
+        return "redundant"
+    return "coding"
 
 
 @torch.no_grad()

@@ -7,15 +7,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import mutual_info_score
 
 from musiclib import music_terms
 from musiclib.monitor import (
     alignment,
     code_health,
+    code_regime,
     collapse_reason,
     collapse_values,
     effective_rank,
     health,
+    pair_information,
     spread,
     uniformity,
     watch,
@@ -209,3 +212,59 @@ def test_one_sample_and_unequal_views_are_refused():
         health(torch.ones(1, 3), torch.ones(1, 3))
     with pytest.raises(ValueError, match="one shape"):
         health(torch.ones(4, 3), torch.ones(5, 3))
+
+
+# ---------------------------------------------------------------- between segments, and which collapse
+
+
+def labels_health(labels1, labels2, units=K, margin=60.0):
+    z1, z2 = (one_hot_logits(labels, units, margin) for labels in (labels1, labels2))
+    return health(z1, z2, music_method(labels1.shape[1]))
+
+
+def test_pair_information_counts_every_ordered_pair_of_different_segments():
+    x = torch.randint(0, 3, (60, 1), generator=torch.Generator().manual_seed(0))
+    free = torch.randint(0, 3, (60, 1), generator=torch.Generator().manual_seed(1))
+    both = torch.cat([x, x, free], dim=1)
+    q = torch.nn.functional.one_hot(both, 3).double()
+    expected = np.mean(
+        [mutual_info_score(both[:, s], both[:, t]) for s in range(3) for t in range(3) if s != t]
+    ) / math.log(3)
+    assert pair_information(q, q) == pytest.approx(expected, abs=1e-9)
+    assert pair_information(q[:, :1], q[:, :1]) == 0.0
+    assert pair_information(torch.ones(5, 3, 1), torch.ones(5, 3, 1)) == 0.0
+
+
+def test_pair_information_of_many_segments_takes_some_of_them():
+    table = torch.randint(0, 2, (40, 1), generator=torch.Generator().manual_seed(0)).repeat(1, 50)
+    q = torch.nn.functional.one_hot(table, 2).float()
+    full = pair_information(q[:, :2], q[:, :2])
+    assert full > 0.9  # two halves of nearly equal size
+    assert pair_information(q, q) == pytest.approx(full, abs=1e-9)
+
+
+def test_sharpness_and_agreement_of_soft_codes_in_numbers():
+    q1 = torch.tensor([[[0.7, 0.3, 0.0]], [[0.4, 0.3, 0.3]]])
+    q2 = torch.tensor([[[0.5, 0.5, 0.0]], [[0.0, 1.0, 0.0]]])
+    found = code_health(q1, q2)
+    assert found["agreement_mass"] == pytest.approx((0.35 + 0.15 + 0.3) / 2, abs=1e-6)
+    assert found["undecided"] == pytest.approx(1 / 4)  # the 0.4; a tie at 0.5 is decided
+    assert found["peak"] == pytest.approx((0.7 + 0.4 + 0.5 + 1.0) / 4, abs=1e-6)
+
+
+def test_every_trivial_code_is_told_by_its_name():
+    assert code_regime(labels_health(IDEAL, IDEAL), K) == "coding"
+    assert code_regime(labels_health(IDEAL, IDEAL, margin=0.01), K) == "uniform"
+    assert code_regime(labels_health(0 * IDEAL, 0 * IDEAL), K) == "constant"
+    same = IDEAL[:, :1].repeat(1, S)
+    assert code_regime(labels_health(same, same), K) == "redundant"
+    assert code_regime(labels_health(IDEAL, (IDEAL + 1) % K), K) == "unrelated"
+    assert code_regime(labels_health(IDEAL, FIELD[IDEAL[:, [1, 2, 0]], IDEAL]), K) == "unrelated"
+
+
+def test_information_of_independent_codes_is_what_the_batch_size_makes_it():
+    generator = torch.Generator().manual_seed(0)
+    found = labels_health(*[torch.randint(0, 8, (64, 12), generator=generator)] * 2, units=8)
+    assert found["information_hard"] == pytest.approx(found["information_chance"], rel=0.05)
+    assert found["information_chance"] > 0.1  # N = K^2: far from zero without any dependence
+    assert code_regime(found, 8) == "coding"
