@@ -13,7 +13,8 @@ from proofs_checks import designs
 from proofs_checks.explore import __main__ as command
 from proofs_checks.explore import lines, minima, reversal
 from proofs_checks.explore.bounds import loss_lower_bound
-from proofs_checks.explore.record import Exploration, run
+from proofs_checks.explore.pictures import FIGURES
+from proofs_checks.explore.record import RESULTS, Exploration, run
 
 
 def random_profiles(slopes: int, segments: int, units: int) -> torch.Tensor:
@@ -102,3 +103,13 @@ def test_every_exploration_is_listed_and_has_readable_columns(capsys):
         assert exploration.reading
     with pytest.raises(SystemExit):
         command.main(["nothing"])
+
+
+@pytest.mark.parametrize("name", command.NAMES)
+def test_the_figure_of_an_exploration_comes_from_its_committed_record(name):
+    record = json.loads((RESULTS / f"{name}.json").read_text())
+    assert record["status"] == "done"
+    drawn = FIGURES[name](record["rows"])
+    assert all(axes.get_xlabel() and axes.get_ylabel() and axes.has_data() for axes in drawn.axes)
+    with pytest.raises((ValueError, StopIteration)):
+        FIGURES[name]([])

@@ -22,6 +22,6 @@ __all__ = ["CLAIMS", "QUOTATIONS", "checks_of"]
 
 
 def checks_of(claim: Claim) -> list[Check]:
-    """The checks that carry a claim: its own, then those of the claims it rests on."""
+    """The checks that carry a claim, each once: its own, then those of the claims it rests on."""
     ids = (claim.id, *claim.rests_on)
-    return [check for one in ids for check in CHECKS.values() if one in check.claims]
+    return list(dict.fromkeys(check for one in ids for check in CHECKS.values() if one in check.claims))

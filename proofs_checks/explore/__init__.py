@@ -1,8 +1,8 @@
 """Beyond the sheet: questions that the claims mark as numerical or open, each a seeded, resumable experiment with one
 record.
 
-python -m proofs_checks.explore            # the list python -m proofs_checks.explore floor      # runs what is
-missing, writes reproduce/results/proofs/explore/floor.json
+    python -m proofs_checks.explore            # the list
+    python -m proofs_checks.explore floor      # what is missing; into reproduce/results/proofs/explore/
 
 Nothing here is a proof, except where a function says that it returns a bound.
 """

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from musiclib.plots import save_svg
+from proofs_checks.explore.pictures import FIGURES
 from proofs_checks.explore.record import RESULTS, Exploration, run
 
 NAMES = ("floor", "softness", "minima", "reversal", "batch_training")
@@ -22,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the named explorations, or list them; 0 when all asked for are finished."""
     parser = argparse.ArgumentParser(
         prog="python -m proofs_checks.explore",
-        description="Seeded, resumable experiments beyond the proven claims, minutes each on one core, a record each.",
+        description="Seeded, resumable experiments beyond the proven claims, minutes each: a record and a figure each.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one or more of: {', '.join(NAMES)}; none: list them")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the records (default: %(default)s)")
@@ -39,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     for name in arguments.names:
         record = run(load(name), arguments.out, fresh=arguments.fresh)
+        save_svg(FIGURES[name](record["rows"]), arguments.out / f"{name}.svg")
         print(f"{name}: {len(record['rows'])} rows in {record['seconds']:.0f} s -> {arguments.out / (name + '.json')}")
     return 0
 
