@@ -13,13 +13,15 @@ the project around it).
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from musiclib import record
-from musiclib.config import TrainConfig
+from musiclib.config import TrainConfig, canonical
 from musiclib.pretrain import run
 
 PROJECT = record.PACKAGE.parent
@@ -57,6 +59,21 @@ class Results:
         Waits where another notebook of the batch is at the same run.
         """
         return run(config, self.runs / config.hash(), data_root=data_root or None, wait=True)
+
+    def kept(self, settings: dict[str, Any], compute: Callable[[], Any]) -> Any:
+        """compute(), a JSON value, or what it returned when it was asked with the same settings before.
+
+        For evaluations that take minutes, so that an interrupted notebook goes on where it was. settings: everything
+        that the value depends on, among it the hashes of the runs; the evaluation's own code counts too. Kept in the
+        folder `kept` beside the runs.
+        """
+        key = record.jsonable({"settings": settings, "code": record.sources_hash(record.PACKAGE / "evaluate")})
+        path = self.runs.parent / "kept" / f"{hashlib.sha256(canonical(key).encode()).hexdigest()[:16]}.json"
+        found = record.read_json(path)
+        if found is None or found["key"] != key:
+            found = {"key": key, "value": record.jsonable(compute())}
+            record.write_json(path, found)
+        return found["value"]
 
     def figure(self, figure: Any, name: str, caption: str) -> Any:
         """Keep a matplotlib figure as figures/NAME.svg and return it, so that the cell shows it. caption: one

@@ -1,66 +1,25 @@
-"""Means with t intervals, paired differences by seed, counts with exact intervals. Three to ten seeds are few: the
-percentile bootstrap covers far less than it says there, and 1.96 standard errors do too; Student's t is exact for
-normal data."""
+"""What the verdicts need beyond `musiclib.intervals`: differences of independent groups, counts with exact intervals,
+seeds that changed nothing."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
 from scipy import stats
 
-from musiclib.intervals import t_interval
+from musiclib.intervals import LEVEL, Interval, clean, mean_interval, paired_difference
 
-LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with an interval. n: numbers it rests on. With n = 1 there is a mean and no interval (low, high are
-    nan); with n = 0 all three are nan."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-    @property
-    def half(self) -> float:
-        return (self.high - self.low) / 2
-
-    @property
-    def bounded(self) -> bool:
-        """Whether there is an interval at all."""
-        return math.isfinite(self.low) and math.isfinite(self.high)
-
-
-def clean(values: Sequence[float]) -> np.ndarray:
-    array = np.asarray(values, dtype=np.float64).ravel()
-    if not np.isfinite(array).all():
-        raise ValueError(
-            f"values must be finite, got {array[~np.isfinite(array)][:3].tolist()}; leave failed runs out and "
-            f"count them"
-        )
-    return array
-
-
-def mean_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
-    """Mean and two-sided t interval of independent values. Equal values have an interval of width zero."""
-    x = clean(values)
-    if len(x) == 0:
-        return Interval(math.nan, math.nan, math.nan, 0)
-    if len(x) == 1:
-        return Interval(float(x[0]), math.nan, math.nan, 1)
-    mean, half = t_interval(x, level)
-    return Interval(mean, mean - half, mean + half, len(x))
-
-
-def paired_difference(a: Mapping[object, float], b: Mapping[object, float], level: float = LEVEL) -> Interval:
-    """Mean of a[key] - b[key] over the keys (seeds, or seed and data set) that both have, with its t interval. Two
-    methods that share seeds share data order and views, so the difference is known better than either mean."""
-    return mean_interval([a[k] - b[k] for k in a if k in b], level)
+__all__ = [
+    "LEVEL",
+    "Interval",
+    "clean",
+    "mean_interval",
+    "paired_difference",
+    "repeated",
+    "share_interval",
+    "welch_difference",
+]
 
 
 def welch_difference(a: Sequence[float], b: Sequence[float], level: float = LEVEL) -> Interval:

@@ -13,24 +13,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from musiclib.intervals import Interval, mean_interval, percent
+from musiclib.names import NAMES, REFERENCE
 from reproduce import records
-from reproduce.statistics import Interval, mean_interval, repeated
+from reproduce.statistics import repeated
 
-REFERENCE = {"pixels": "raw pixels", "random": "random encoder", "supervised": "supervised"}
-NAMES = {
-    "music": "MUSIC",
-    "simclr": "SimCLR",
-    "moco": "MoCo",
-    "byol": "BYOL",
-    "simsiam": "SimSiam",
-    "deepcluster": "DeepCluster",
-    "sela": "SeLa",
-    "swav": "SwAV",
-    "wmse": "W-MSE",
-    "barlow_twins": "Barlow Twins",
-    "vicreg": "VICReg",
-    **REFERENCE,
-}
 SETTING = ("dataset", "dataset_options", "encoder", "epochs", "batch", "views", "precision", "validation")
 FIRST = ("linear", "knn")  # probes in the order in which they are read
 
@@ -208,15 +195,6 @@ def remarks(label: str, group: list[dict], cells: dict[str, Cell]) -> list[str]:
 
 
 # -- as text -------------------------------------------------------------------------------------------------------
-
-
-def percent(interval: Interval, plus_minus: str = "±") -> str:
-    """'61.42 ± 0.35', '61.42 (1 run)' or '-'. The interval is symmetric, so one number gives it."""
-    if interval.n == 0:
-        return "-"
-    if not interval.bounded:
-        return f"{100 * interval.mean:.2f} (1 run)"
-    return f"{100 * interval.mean:.2f} {plus_minus} {100 * interval.half:.2f}"
 
 
 def runs_of(row: Row) -> str:
