@@ -21,14 +21,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from musiclib.coding import one_hot, segment_softmax
-from musiclib.information import independent_information, mutual_information
+from musiclib.information import entropy, independent_information, mutual_information
 from musiclib.method import Method, Output
 from musiclib.objective import lower_bound
 
 LEAST_SPREAD = 0.05
 LEAST_RANK = 2.0
 LEAST_SHARE = 0.05
-MOST_SHARED = 0.5
+MOST_SHARED = 0.8
 PAIRED_SEGMENTS = 16
 """Information between segments is taken over this many of them, evenly spaced: their joint grows with the square."""
 
@@ -139,10 +139,11 @@ def code_health(q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"]) -> dict[
 
 
 def pair_information(q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"]) -> float:
-    """Mean over pairs of different segments, one from each view, of their mutual information over log K, in [0, 1].
+    """How much of what a segment says another one holds: mutual information of pairs of different segments, one from
+    each view, summed over the pairs and divided by the sum of the smaller of the two entropies; in [0, 1].
 
-    Plug-in, from this batch alone. 1 where any two uniform segments determine each other; 0 for S = 1 or K = 1. Over at
-    most `PAIRED_SEGMENTS` segments, evenly spaced.
+    Plug-in, from this batch alone. 1 where all segments determine each other, whatever their usage; 0 where there is
+    nothing to share: S = 1, K = 1, constant segments. Over at most `PAIRED_SEGMENTS` segments, evenly spaced.
     """
     s, k = q1.shape[1:]
     if s < 2 or k < 2:
@@ -151,8 +152,10 @@ def pair_information(q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"]) -> 
     # Not `joint_distribution`: that talks to other processes, which a monitor must not.
     a, b = (q[:, chosen].double().flatten(1) for q in (q1, q2))
     P = (a.T @ b / len(a)).view(len(chosen), k, len(chosen), k).permute(0, 2, 1, 3)
-    shared = mutual_information(P).fill_diagonal_(0.0).sum() / (len(chosen) * (len(chosen) - 1))
-    return min(max(shared.item() / math.log(k), 0.0), 1.0)
+    own = [entropy(q.double().mean(0)[chosen]) for q in (q1, q2)]  # (S,)
+    most = torch.minimum(own[0][:, None], own[1][None]).fill_diagonal_(0.0).sum().item()
+    shared = mutual_information(P).fill_diagonal_(0.0).sum().item()
+    return min(max(shared / most, 0.0), 1.0) if most > 1e-12 else 0.0
 
 
 def code_regime(found: Mapping[str, Any], units: int) -> str:
@@ -161,7 +164,7 @@ def code_regime(found: Mapping[str, Any], units: int) -> str:
 
     uniform: every code is nearly 1/K everywhere (mean peak less than 5 % of the way from 1/K to 1). constant: all
     samples have nearly one code (spread below `LEAST_SPREAD`). unrelated: the views' hard codes agree as often as by
-    chance (less than 5 % of the way from chance to 1). redundant: a segment's hard code holds more than half of what
+    chance (less than 5 % of the way from chance to 1). redundant: a segment's hard code holds more than 80 % of what
     another's says, above what the batch size alone makes it seem. coding: none of these.
     """
     if found["peak"] - 1 / units < LEAST_SHARE * (1 - 1 / units):

@@ -106,12 +106,12 @@ def loss_curves(
 
 
 def _level(axes: Axes, value: float, name: str, dash: tuple) -> None:
-    """A horizontal line with its name at its right end; a bound's at the left, far from the falling curve."""
+    """A horizontal line with its name at its right end; a bound's at the left and below, far from a falling curve."""
     left = name == "bound"
     axes.axhline(value, color=GREY, linewidth=1.0, linestyle=dash, zorder=0)
     axes.annotate(
         f"{name} {value:.2f}", (0.01 if left else 1.0, value), xycoords=("axes fraction", "data"),
-        ha="left" if left else "right", va="bottom", fontsize=7.5, color=GREY,
+        ha="left" if left else "right", va="top" if left else "bottom", fontsize=7.5, color=GREY,
     )  # fmt: skip
 
 

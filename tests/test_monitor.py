@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import entropy as scipy_entropy
 from sklearn.metrics import mutual_info_score
 
 from musiclib import music_terms
@@ -227,19 +228,27 @@ def test_pair_information_counts_every_ordered_pair_of_different_segments():
     free = torch.randint(0, 3, (60, 1), generator=torch.Generator().manual_seed(1))
     both = torch.cat([x, x, free], dim=1)
     q = torch.nn.functional.one_hot(both, 3).double()
-    expected = np.mean(
-        [mutual_info_score(both[:, s], both[:, t]) for s in range(3) for t in range(3) if s != t]
-    ) / math.log(3)
+    pairs = [(s, t) for s in range(3) for t in range(3) if s != t]
+    own = [scipy_entropy(np.bincount(both[:, s])) for s in range(3)]
+    shared = sum(mutual_info_score(both[:, s], both[:, t]) for s, t in pairs)
+    expected = shared / sum(min(own[s], own[t]) for s, t in pairs)
     assert pair_information(q, q) == pytest.approx(expected, abs=1e-9)
     assert pair_information(q[:, :1], q[:, :1]) == 0.0
     assert pair_information(torch.ones(5, 3, 1), torch.ones(5, 3, 1)) == 0.0
+    assert pair_information(q[:1].repeat(9, 1, 1), q[:1].repeat(9, 1, 1)) == 0.0  # constant segments
+
+
+def test_pair_information_does_not_depend_on_how_evenly_units_are_used():
+    rare = (torch.arange(90) < 5).long()[:, None]
+    q = torch.nn.functional.one_hot(torch.cat([rare, 1 - rare], dim=1), 4).float()
+    assert pair_information(q, q) == pytest.approx(1, abs=1e-9)
 
 
 def test_pair_information_of_many_segments_takes_some_of_them():
     table = torch.randint(0, 2, (40, 1), generator=torch.Generator().manual_seed(0)).repeat(1, 50)
     q = torch.nn.functional.one_hot(table, 2).float()
     full = pair_information(q[:, :2], q[:, :2])
-    assert full > 0.9  # two halves of nearly equal size
+    assert full == pytest.approx(1, abs=1e-9)
     assert pair_information(q, q) == pytest.approx(full, abs=1e-9)
 
 
