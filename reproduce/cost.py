@@ -1,12 +1,14 @@
 """What the imagenet profile would cost: hours, GPU hours, memory, disk, traffic, from parts that were measured.
 
-    python -m reproduce.cost --measure DIR > reproduce/parts.json      # on a machine with one GPU; a few minutes
+    python -m reproduce.cost --measure DIR > reproduce/parts.json      # on a machine with a GPU; a few minutes
+    python -m reproduce.cost --measure DIR --count > ...               # without one
     python -m reproduce list --profile imagenet                        # prints the estimate
 
-Measured: one training step of encoder and projector at the share of the batch that one GPU has; the loss of the
-GLOBAL batch, which every process computes; the two views; decoding JPEGs on one core. Assumed, and printed as such:
-the speed of the network and the size of ImageNet. What is not in it: waiting for storage, evaluation, and whatever a
-cluster adds.
+Measured on a GPU: one training step of encoder and projector at the share of the batch that one GPU has; the loss of
+the GLOBAL batch, which every process computes; the two views. Without one they are counted instead (operations, and
+bytes kept for the backward pass, both exact) and the GPU is an assumed one, which the estimate says. Measured in
+either case: decoding JPEGs on one core. Assumed, and printed as such: the speed of the network and the size of
+ImageNet. What is not in it: waiting for storage, evaluation, and whatever a cluster adds.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ PARTS = Path(__file__).resolve().parent / "parts.json"
 IMAGES, IMAGE_BYTES = 1_281_167, 110_000  # training images of ImageNet-1k; mean size of a JPEG, from its 141 GB
 HELD_BYTES = 6_700_000_000  # the 50,000 validation images
 NETWORK = 12.5e9  # bytes a second between machines: 100 Gbit/s, assumed
+#: the GPU that stands in where none was measured: 40 % of the peak rates in an A100's data sheet, which well-tuned
+#: training reaches; the loss counts in float32
+ASSUMED = {"name": "A100, assumed at 40 % of its peak", "bfloat16": 0.4 * 312e12, "float32": 0.4 * 19.5e12}
 
 
 def estimate(parts: dict, *, epochs: int, batch: int, processes: int, nodes: int, cores: int = 8) -> dict:
@@ -31,6 +36,7 @@ def estimate(parts: dict, *, epochs: int, batch: int, processes: int, nodes: int
     share = batch // gpus
     if batch % gpus:
         raise ValueError(f"batch={batch} must be a multiple of the {gpus} GPUs")
+    parts = parts if "step_s" in parts else on_assumed_gpu(parts, share)
     known = {int(k): v for k, v in parts["step_s"].items()}
     if share not in known:
         raise ValueError(
@@ -67,6 +73,19 @@ def estimate(parts: dict, *, epochs: int, batch: int, processes: int, nodes: int
     }
 
 
+def on_assumed_gpu(parts: dict, share: int) -> dict:
+    """Parts that were counted, turned into seconds and megabytes on the ASSUMED GPU with `share` images a step."""
+    weights = 4 * 4 * parts["parameters"]  # weight, gradient, momentum and a bfloat16 copy with room to spare
+    needed = weights + max(share * parts["kept_bytes_per_image"], parts["loss_kept_bytes"])
+    return parts | {
+        "device": ASSUMED["name"],
+        "step_s": {str(share): share * parts["flop_per_image"] / ASSUMED["bfloat16"]},
+        "loss_s": parts["loss_flop"] / ASSUMED["float32"],
+        "views_s_per_image": 0.0,
+        "peak_mb": {str(share): needed / 2**20},
+    }
+
+
 def describe(cost: dict, gpus: int) -> str:
     """An estimate in words."""
     step = ", ".join(f"{name} {1000 * s:.0f} ms" for name, s in cost["seconds_a_step"].items())
@@ -84,7 +103,7 @@ def of_job(job, parts_file: Path = PARTS) -> str:
     """The estimate for a pretrain job of the imagenet profile, or why there is none."""
     none = "no estimate of the cost"
     if not parts_file.is_file():
-        return f"{none}: {parts_file.name} is missing (python -m reproduce.cost --measure, on a machine with a GPU)"
+        return f"{none}: {parts_file.name} is missing (python -m reproduce.cost --measure)"
     parts = json.loads(parts_file.read_text(encoding="utf-8"))
     options = job.values["options"]
     embedding = options.get("segments", 0) * options.get("units", 0)
@@ -116,6 +135,98 @@ def seconds_of(work, repeats: int, synchronise) -> float:
     return sorted(times)[len(times) // 2]
 
 
+def kept_and_flop(work) -> tuple[int, int]:
+    """Bytes that a forward pass keeps for its backward pass (each storage once), and operations of both (a multiply
+    and an add are two), of matrix products and convolutions."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        work()
+    return sum(kept.values()), counter.get_total_flops()
+
+
+def timed(
+    network, optimiser, configs, *, shares: list[int], batch: int, segments: int, size: int, repeats: int
+) -> dict:
+    """Seconds and peak memory, where `network` is, of a step at every share of the batch, of the loss, of the views."""
+    import torch
+
+    from musiclib import MusicLoss, record
+    from musiclib.views import two_views
+
+    weight = next(network.parameters())
+    device, embedding = weight.device, network(torch.zeros(2, 3, size, size, device=weight.device)).shape[1]
+    gpu = device.type == "cuda"
+    synchronise = torch.cuda.synchronize if gpu else lambda: None
+    forget = torch.cuda.reset_peak_memory_stats if gpu else lambda: None
+    steps, peaks = {}, {}
+    for share in shares:
+        x = torch.randn(share, 3, size, size, device=device).to(memory_format=torch.channels_last)
+
+        def step(x: torch.Tensor = x) -> None:
+            two_passes(network, x).backward()
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+
+        forget()
+        steps[str(share)] = seconds_of(step, repeats, synchronise)
+        peaks[str(share)] = record.peak_memory_mb(device)
+    z1, z2 = (torch.randn(batch, embedding, device=device, requires_grad=True) for _ in range(2))
+    loss = MusicLoss(segments)
+    forget()
+    loss_s = seconds_of(lambda: loss(z1, z2).backward(), repeats, synchronise)
+    loss_peak = record.peak_memory_mb(device)
+    images = torch.randint(0, 256, (shares[0], 3, size, size), dtype=torch.uint8, device=device)
+    generator = torch.Generator().manual_seed(0)
+    views_s = seconds_of(lambda: two_views(images, configs, generator), repeats, synchronise) / shares[0]
+    return {
+        "repeats": repeats,
+        "step_s": steps,
+        "loss_s": loss_s,
+        "views_s_per_image": views_s,
+        "peak_mb": {k: max(v, loss_peak) for k, v in peaks.items()},
+        "loss_peak_mb": loss_peak,
+    }
+
+
+def two_passes(network, x):
+    """Both views through the network in bfloat16, and a loss that costs nothing."""
+    import torch
+
+    with torch.autocast(x.device.type, torch.bfloat16):
+        return network(x).float().square().mean() + network(x).float().mean()
+
+
+def counted(network, *, batch: int, segments: int, size: int, images: int = 4) -> dict:
+    """What `timed` would time, in operations and bytes; the loss is counted at a batch of `batch` / 8, in which both
+    grow in proportion."""
+    import torch
+
+    from musiclib import MusicLoss
+
+    weight = next(network.parameters())
+    x = torch.randn(images, 3, size, size, device=weight.device).to(memory_format=torch.channels_last)
+    weights = {p.untyped_storage().data_ptr(): p.untyped_storage().nbytes() for p in network.parameters()}
+    kept, flop = kept_and_flop(lambda: two_passes(network, x).backward())
+    few = max(1, batch // 8)
+    z1, z2 = (torch.randn(few, network(x).shape[1], device=weight.device, requires_grad=True) for _ in range(2))
+    loss_kept, loss_flop = kept_and_flop(lambda: MusicLoss(segments)(z1, z2).backward())
+    return {
+        "flop_per_image": flop / images,
+        "kept_bytes_per_image": max(0, kept - sum(weights.values())) / images,
+        "loss_flop": loss_flop * batch / few,
+        "loss_kept_bytes": loss_kept * batch / few,
+    }
+
+
 def measure(
     jpegs: list[Path],
     *,
@@ -126,49 +237,28 @@ def measure(
     encoder: str = "resnet50",
     size: int = 224,
     repeats: int = 10,
+    count: bool = False,
 ) -> dict:
     """The parts on this machine. shares: images a GPU and step to measure. jpegs: images whose decoding is timed on
-    one core."""
+    one core. count: count operations and bytes instead of timing steps."""
     import torch
 
-    from musiclib import MusicLoss, record
+    from musiclib import record
     from musiclib.encoders import build_encoder, mlp
     from musiclib.training.optimisers import build_optimiser
-    from musiclib.views import two_views, view_preset
+    from musiclib.views import view_preset
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    synchronise = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     configs, embedding = view_preset("imagenet"), segments * units
     features = build_encoder(encoder)
     network = torch.nn.Sequential(features, mlp([features.features, 8192, embedding], bias_last=False)).to(device)
     network = network.to(memory_format=torch.channels_last)
-    optimiser = build_optimiser("lars", network, lr=4.8, weight_decay=1e-6)
-    steps, peaks = {}, {}
-    for share in shares:
-        x = torch.randn(share, 3, size, size, device=device).to(memory_format=torch.channels_last)
-
-        def step(x: torch.Tensor = x) -> None:
-            with torch.autocast(device.type, torch.bfloat16):
-                value = (
-                    network(x).float().square().mean() + network(x).float().mean()
-                )  # two views, a loss that costs nothing
-            value.backward()
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-        steps[str(share)] = seconds_of(step, repeats, synchronise)
-        peaks[str(share)] = record.peak_memory_mb(device)
-    z1, z2 = (torch.randn(batch, embedding, device=device, requires_grad=True) for _ in range(2))
-    loss = MusicLoss(segments)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    loss_s = seconds_of(lambda: loss(z1, z2).backward(), repeats, synchronise)
-    loss_peak = record.peak_memory_mb(device)
-    images = torch.randint(0, 256, (shares[0], 3, size, size), dtype=torch.uint8, device=device)
-    generator = torch.Generator().manual_seed(0)
-    views_s = seconds_of(lambda: two_views(images, configs, generator), repeats, synchronise) / shares[0]
+    own = {"batch": batch, "segments": segments, "size": size}
+    if count:
+        found = counted(network, **own)
+    else:
+        optimiser = build_optimiser("lars", network, lr=4.8, weight_decay=1e-6)
+        found = timed(network, optimiser, configs, shares=shares, repeats=repeats, **own)
     facts = record.provenance(device)
     return {
         "device": facts["environment"]["device_name"],
@@ -178,13 +268,8 @@ def measure(
         "encoder": encoder,
         "embedding": embedding,
         "loss_batch": batch,
-        "repeats": repeats,
         "parameters": sum(p.numel() for p in network.parameters()),
-        "step_s": steps,
-        "loss_s": loss_s,
-        "views_s_per_image": views_s,
-        "peak_mb": {k: max(v, loss_peak) for k, v in peaks.items()},
-        "loss_peak_mb": loss_peak,
+        **found,
         "decode_s_per_image": decoding(jpegs, configs[0], size),
         "decode_on": record.processor(),
         "decoded_images": len(jpegs),
@@ -221,12 +306,13 @@ def main(argv: list[str] | None = None) -> int:
         "--measure", type=Path, metavar="DIR", help="measure the parts here; DIR/train/CLASS/*.JPEG are decoded"
     )
     p.add_argument("--shares", type=int, nargs="+", default=[64, 256], help="images a GPU and step (default 64 256)")
+    p.add_argument("--count", action="store_true", help="count operations instead of timing them: needs no GPU")
     args = p.parse_args(argv)
     if args.measure is None:
         p.print_help()
         return 2
     jpegs = sorted(args.measure.glob("train/*/*.*"))
-    print(json.dumps(measure(jpegs, shares=args.shares), indent=1))
+    print(json.dumps(measure(jpegs, shares=args.shares, count=args.count), indent=1))
     return 0
 
 

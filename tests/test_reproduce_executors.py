@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from reproduce_fixtures import write_notebook, write_profile
 
@@ -178,3 +179,22 @@ def test_the_parts_can_be_measured_here_and_give_an_estimate(images):
     assert min(found["step_s"]["2"], found["loss_s"], found["views_s_per_image"], found["decode_s_per_image"]) > 0
     assert found["decoded_images"] == 16
     assert cost.estimate(found, epochs=1, batch=8, processes=4, nodes=1)["hours"] > 0
+
+
+def test_operations_and_kept_bytes_are_counted():
+    x, w = torch.randn(3, 5), torch.randn(5, 7, requires_grad=True)
+    kept, flop = cost.kept_and_flop(lambda: (x @ w).sum().backward())
+    assert flop == 2 * (2 * 3 * 5 * 7)  # the product, and the gradient of w; x needs none
+    assert kept == 4 * 3 * 5  # only x is needed again
+
+
+def test_without_a_gpu_the_parts_are_counted_and_the_assumed_one_is_named(images):
+    jpegs = sorted(images.glob("train/*/*.jpg"))
+    small = {"shares": [2], "segments": 4, "units": 4, "encoder": "tiny", "size": 32, "count": True}
+    found, wider = cost.measure(jpegs, batch=8, **small), cost.measure(jpegs, batch=16, **small)
+    assert wider["loss_flop"] == pytest.approx(2 * found["loss_flop"])
+    assert wider["flop_per_image"] == found["flop_per_image"]
+    estimate = cost.estimate(found, epochs=1, batch=8, processes=4, nodes=1)
+    share = estimate["seconds_a_step"]["encoder and projector"]
+    assert share == pytest.approx(2 * found["flop_per_image"] / (0.4 * 312e12))
+    assert "assumed" in estimate["device"]
