@@ -53,12 +53,13 @@ class Results:
         one of this notebook's own."""
         return Path(os.environ.get("MUSICLIB_RUNS") or self.out / "runs")
 
-    def train(self, config: TrainConfig, data_root: str = "") -> dict[str, Any]:
+    def train(self, config: TrainConfig, data_root: str = "", *, evaluate: bool = True) -> dict[str, Any]:
         """The record of one training run, which is trained, resumed, or found finished; see `musiclib.pretrain.run`.
 
-        Waits where another notebook of the batch is at the same run.
+        Waits where another notebook of the batch is at the same run. evaluate: False for a run whose probes nobody asks
+        for; its metrics are then empty, and no table shows it.
         """
-        return run(config, self.runs / config.hash(), data_root=data_root or None, wait=True)
+        return run(config, self.runs / config.hash(), data_root=data_root or None, evaluate=evaluate, wait=True)
 
     def kept(self, settings: dict[str, Any], compute: Callable[[], Any]) -> Any:
         """compute(), a JSON value, or what it returned when it was asked with the same settings before.
