@@ -18,7 +18,6 @@ from musiclib.config import TrainConfig
 from musiclib.datasets import DatasetMissing
 from musiclib.intervals import Interval, paired_difference
 from musiclib.methods import METHODS
-from musiclib.names import REFERENCE
 from musiclib.training.steps import Stopped
 
 if TYPE_CHECKING:
@@ -169,11 +168,18 @@ def said(name: str, against: str, difference: Interval, least: int = LEAST_SEEDS
     """A sentence about a difference of two fractions, in percentage points."""
     if difference.n == 0:
         return f"{name} and {against} share no finished seed: not compared"
-    points = f"{100 * difference.mean:+.2f} points"
+    end = f"; fewer than {least} compare nothing" if difference.n < least else f" over {difference.n} seeds"
+    return f"{name} - {against}, points: {points(difference, least)}{end}"
+
+
+def points(difference: Interval, least: int = LEAST_SEEDS) -> str:
+    """A difference of two fractions as a cell: '+0.31 ± 0.20, ahead', '-1.20 (2 seeds)' or '-'."""
+    if difference.n == 0:
+        return "-"
     if difference.n < least:
-        return f"{name} - {against}: {points} from {difference.n} seed(s); fewer than {least} compare nothing"
+        return f"{100 * difference.mean:+.2f} ({difference.n} seed{'s' * (difference.n > 1)})"
     verdict = {True: "ahead", False: "behind", None: "not decided"}[decided(difference, least)]
-    return f"{name} - {against}: {points} ± {100 * difference.half:.2f} over {difference.n} seeds: {verdict}"
+    return f"{100 * difference.mean:+.2f} ± {100 * difference.half:.2f}, {verdict}"
 
 
 def markdown(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
@@ -186,7 +192,3 @@ def markdown(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
         ["| " + " | ".join(cells[0]) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
         + ["| " + " | ".join(line) + " |" for line in cells[1:]]
     )
-
-
-def is_reference(row: str) -> bool:
-    return row in REFERENCE

@@ -24,11 +24,25 @@ MARKS = dict(zip(FAMILIES, "DosP^v", strict=True))
 LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)))
 
 
-def _families(axes_or_figure, rows: Sequence[str], **where) -> None:
-    """Legend of the families that are drawn."""
-    shown = [f for f in FAMILIES if f in {family(r) for r in rows}]
+LEAST = 3
+"""Runs from which an interval is drawn: that of two runs is 12.7 standard errors wide and hides everything else."""
+
+
+def _kind(row: str) -> str:
+    """Family of a row; what follows a comma in its name ('music, best segment') is a variant."""
+    return family(row.split(",")[0])
+
+
+def _legend(figure: Picture, rows: Sequence[str], levels: Mapping[str, tuple] | None = None) -> None:
+    """Families that are drawn, and the names of vertical lines, above the panels."""
+    shown = [f for f in FAMILIES if f in {_kind(r) for r in rows}]
     handles = [Line2D([], [], color=SHADES[f], marker=MARKS[f], linestyle="none", markersize=5, label=f) for f in shown]
-    axes_or_figure.legend(handles=handles, frameon=False, fontsize=8, **where)
+    handles += [Line2D([], [], color=GREY, linewidth=0.9, linestyle=d, label=n) for n, d in (levels or {}).items()]
+    columns = min(len(handles), max(2, int(figure.get_figwidth() / 1.45)))
+    figure.legend(
+        handles=handles, frameon=False, fontsize=8, loc="outside upper center", ncols=columns, columnspacing=1.2,
+        handletextpad=0.4,
+    )  # fmt: skip
 
 
 def dot_panels(
@@ -46,7 +60,7 @@ def dot_panels(
     that has none anywhere is marked as having no run. Rows are sorted by their mean in the first panel, best on top
     (sort=False keeps the order given, first on top). trivial: panel -> name -> value of no learning, a vertical
     line. percent: values are fractions and drawn times 100, one for all or one a panel. log: panels with a
-    logarithmic axis. A single run has a hollow mark and no interval.
+    logarithmic axis. Fewer than three runs have a hollow mark and no interval.
     """
     if not panels or not any(panels.values()):
         raise ValueError("panels: needs at least one panel with at least one row")
@@ -56,6 +70,8 @@ def dot_panels(
         rows.sort(key=lambda r: t_interval(first[r])[0] if len(first.get(r, ())) else -math.inf)
     else:
         rows.reverse()
+    names = dict.fromkeys(name for lines in (trivial or {}).values() for name in lines)
+    dashes = dict(zip(names, cycle(DASHES)))
     shares = [percent] * len(panels) if isinstance(percent, bool) else list(percent)
     figure = _picture(1.6 + 2.9 * len(panels), 1.3 + 0.27 * len(rows))
     grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -67,12 +83,8 @@ def dot_panels(
             found = (100.0 if share else 1.0) * np.asarray(values.get(row, ()), dtype=float)
             if len(found):
                 _mean_and_runs(axes, y, found, row)
-        for (name, value), dash in zip((trivial or {}).get(title, {}).items(), cycle(DASHES)):
-            axes.axvline((100.0 if share else 1.0) * value, color=GREY, linewidth=0.9, linestyle=dash, zorder=0)
-            axes.annotate(
-                name, ((100.0 if share else 1.0) * value, 1.0), xycoords=("data", "axes fraction"), rotation=90,
-                ha="right", va="top", fontsize=7, color=GREY, zorder=0,
-            )  # fmt: skip
+        for name, value in (trivial or {}).get(title, {}).items():
+            axes.axvline((100.0 if share else 1.0) * value, color=GREY, linewidth=0.9, linestyle=dashes[name], zorder=0)
         axes.set_xlabel(f"{title} (%)" if share else title)
         axes.grid(axis="y", color="#eeeeee", linewidth=0.7)
         axes.set_axisbelow(True)
@@ -86,19 +98,19 @@ def dot_panels(
                 "no finished run", (0.5, y), xycoords=("axes fraction", "data"), ha="center", va="center", fontsize=7.5,
                 color=GREY, style="italic",
             )  # fmt: skip
-    _families(figure, rows, loc="outside upper center", ncols=len(FAMILIES), columnspacing=1.2, handletextpad=0.3)
+    _legend(figure, rows, dashes)
     return figure
 
 
 def _mean_and_runs(axes: Axes, y: float, values: np.ndarray, row: str) -> None:
-    kind = family(row)
+    kind = _kind(row)
     mean, half = t_interval(values)
-    single = math.isnan(half)
-    if not single:
+    few = len(values) < LEAST
+    if len(values) > 1:
         axes.plot(values, np.full(len(values), y - 0.25), ".", color=SHADES[kind], alpha=0.45, markersize=4)
     axes.errorbar(
-        mean, y, xerr=None if single else half, fmt=MARKS[kind], color=SHADES[kind], markersize=5, capsize=2.5,
-        linewidth=1.3, markerfacecolor="white" if single else SHADES[kind],
+        mean, y, xerr=None if few else half, fmt=MARKS[kind], color=SHADES[kind], markersize=5, capsize=2.5,
+        linewidth=1.3, markerfacecolor="white" if few else SHADES[kind],
     )  # fmt: skip
 
 
@@ -111,7 +123,7 @@ def difference_dots(
     """Paired differences `name` minus each row, in percentage points, with their 95 % t intervals and a line at zero.
 
     differences: panel -> row -> interval of differences of fractions. Right of zero `name` is ahead. A row without a
-    pair is left empty; one pair has a hollow mark and no interval.
+    pair is left empty; fewer than three pairs have a hollow mark and no interval.
     """
     if not differences or not any(differences.values()):
         raise ValueError("differences: needs at least one panel with at least one row")
@@ -127,11 +139,10 @@ def difference_dots(
             found = values.get(row)
             if found is None or not found.n:
                 continue
-            kind = family(row)
+            kind, few = _kind(row), found.n < LEAST
             axes.errorbar(
-                100 * found.mean, y, xerr=100 * found.half if found.bounded else None, fmt=MARKS[kind],
-                color=SHADES[kind], markersize=5, capsize=2.5, linewidth=1.3,
-                markerfacecolor=SHADES[kind] if found.bounded else "white",
+                100 * found.mean, y, xerr=None if few else 100 * found.half, fmt=MARKS[kind], color=SHADES[kind],
+                markersize=5, capsize=2.5, linewidth=1.3, markerfacecolor="white" if few else SHADES[kind],
             )  # fmt: skip
         axes.set_xlabel(f"{name} minus row, {title}\n(percentage points)")
         axes.grid(axis="y", color="#eeeeee", linewidth=0.7)
@@ -139,7 +150,7 @@ def difference_dots(
         axes.tick_params(axis="y", length=0)
     grid[0].set_yticks(range(len(rows)), [labels.get(r, r) for r in rows])
     grid[0].set_ylim(-0.7, len(rows) - 0.3)
-    _families(figure, rows, loc="outside upper center", ncols=len(FAMILIES), columnspacing=1.2, handletextpad=0.3)
+    _legend(figure, rows)
     return figure
 
 

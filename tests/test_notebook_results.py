@@ -71,3 +71,18 @@ def test_relative_folders_lie_below_the_project_from_anywhere(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     assert anchored("outputs/x") == PROJECT / "outputs" / "x"
     assert anchored(tmp_path / "y") == tmp_path / "y"
+
+
+def test_what_was_computed_once_is_found_again_and_not_for_other_settings(tmp_path, monkeypatch):
+    monkeypatch.delenv("MUSICLIB_RUNS", raising=False)
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return {"top1": [0.5, float(len(calls))]}
+
+    first = Results("demo", tmp_path).kept({"run": "abc", "draw": 0}, compute)
+    assert Results("demo", tmp_path).kept({"draw": 0, "run": "abc"}, compute) == first
+    assert len(calls) == 1
+    assert Results("demo", tmp_path).kept({"run": "abc", "draw": 1}, compute) != first
+    assert len(calls) == 2

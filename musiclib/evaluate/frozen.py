@@ -26,6 +26,7 @@ def frozen_encoder(folder: str | os.PathLike, train: ImageSet) -> tuple[nn.Modul
     A random encoder's running statistics are set to those of `train`, as when the run was scored; no label is used.
     """
     encoder, config = load_encoder(folder)
+    encoder.to(memory_format=torch.channels_last)  # as in training: the same sums in the same order
     view = view_configs(config)[0]
     if config.method == "random":
         calibrate(encoder, train.images, view)
