@@ -205,25 +205,27 @@ def two_passes(network, x):
         return network(x).float().square().mean() + network(x).float().mean()
 
 
-def counted(network, *, batch: int, segments: int, size: int, images: int = 4) -> dict:
-    """What `timed` would time, in operations and bytes; the loss is counted at a batch of `batch` / 8, in which both
-    grow in proportion."""
+def counted(network, *, batch: int, segments: int, size: int) -> dict:
+    """What `timed` would time, in operations and bytes: of an image by the difference between batches of two sizes, so
+    that copies of the weights drop out; of the loss by its three products of (batch, D) with (batch, D) or (D, D)."""
     import torch
 
     from musiclib import MusicLoss
 
     weight = next(network.parameters())
-    x = torch.randn(images, 3, size, size, device=weight.device).to(memory_format=torch.channels_last)
-    weights = {p.untyped_storage().data_ptr(): p.untyped_storage().nbytes() for p in network.parameters()}
-    kept, flop = kept_and_flop(lambda: two_passes(network, x).backward())
-    few = max(1, batch // 8)
-    z1, z2 = (torch.randn(few, network(x).shape[1], device=weight.device, requires_grad=True) for _ in range(2))
-    loss_kept, loss_flop = kept_and_flop(lambda: MusicLoss(segments)(z1, z2).backward())
+    found = []
+    for images in (2, 4):
+        x = torch.randn(images, 3, size, size, device=weight.device).to(memory_format=torch.channels_last)
+        found.append(kept_and_flop(lambda x=x: two_passes(network, x).backward()))
+    embedding, few = network(x).shape[1], max(1, batch // 8)
+    z1, z2 = (torch.randn(few, embedding, device=weight.device, requires_grad=True) for _ in range(2))
+    kept, _ = kept_and_flop(lambda: MusicLoss(segments)(z1, z2).backward())
+    (kept2, flop2), (kept4, flop4) = found
     return {
-        "flop_per_image": flop / images,
-        "kept_bytes_per_image": max(0, kept - sum(weights.values())) / images,
-        "loss_flop": loss_flop * batch / few,
-        "loss_kept_bytes": loss_kept * batch / few,
+        "flop_per_image": (flop4 - flop2) / 2,
+        "kept_bytes_per_image": (kept4 - kept2) / 2,
+        "loss_flop": 3 * 2 * batch * embedding**2,
+        "loss_kept_bytes": kept * batch / few,
     }
 
 
