@@ -1,16 +1,17 @@
 """Verdicts on the claims of the paper, computed from records by the rules in `verdicts.yaml`, which were written
 before the runs.
 
-Five kinds of rule, all data:
+Six kinds of rule, all data:
 
-  better        the paired difference `rows - against` of a metric: reproduced when its interval lies above `margin`,
-  not reproduced
-                when it lies below `margin`, undecided when it contains it
-  competitive   the same difference: reproduced when its interval lies above -margin, not reproduced when it lies
-  below -margin never         a flag (`field`) that no run of `rows` may have: reproduced when at least `runs` runs
-  are all without it at_least      a metric, or a dotted place of the record: reproduced when the interval of its mean
-  lies above `value` claim         a claim that a notebook checked itself and put into its record under `key`: true in
-  all of them
+  better       the paired difference `rows - against` of a metric: reproduced when its interval lies above `margin`, not
+               reproduced when it lies below `margin`, undecided when it contains it
+  competitive  the same difference: reproduced when its interval lies above -margin, not reproduced when it lies below
+  never        a flag (`field`) that no run of `rows` may have: reproduced when at least `runs` runs are all without it
+  at_least     a metric, or a dotted place of the record: reproduced when the interval of its mean lies above `value`
+  measured     what a notebook measured once a seed and kept as the metrics `metric`/0, `metric`/1 ...: reproduced when
+               the interval of the mean lies above `bound` (`side: below`: below it); with `minus`, another such metric,
+               that of the paired difference
+  claim        a claim that a notebook checked itself and put into its record under `key`: true in all of them
 
 A rule is applied to each data set by itself. Where `scale` asks for more epochs or seeds than a data set has, its
 verdict is "not testable at this scale" instead of "not reproduced"; a rule without any rows is "not tested".
@@ -40,9 +41,10 @@ KEYS = {
     "competitive": {"metric", "rows", "against", "margin"},
     "never": {"rows", "field", "runs"},
     "at_least": {"metric", "rows", "value"},
+    "measured": {"metric", "bound"},
     "claim": {"key"},
 }
-OPTIONAL = {"id", "claim", "source", "because", "kind", "scale", "pair_by"}
+OPTIONAL = {"id", "claim", "source", "because", "kind", "scale", "pair_by", "side", "minus"}
 OPERATORS = {
     "at_least": lambda value, bound: isinstance(value, (int, float)) and value >= bound,
     "at_most": lambda value, bound: isinstance(value, (int, float)) and value <= bound,
@@ -88,6 +90,8 @@ def read_rules(path: Path = FILE) -> list[dict]:
         if rule.get("id") in seen:
             mistakes.append(f"{where}: the id {rule['id']!r} is given twice")
         seen.add(rule.get("id"))
+        if rule.get("side", "above") not in ("above", "below"):
+            mistakes.append(f"{where} ({rule.get('id')}): side may be above or below, got {rule['side']!r}")
         for selector in (rule.get("rows", {}), rule.get("against", {})):
             for condition in selector.values():
                 if isinstance(condition, dict) and set(condition) - set(OPERATORS):
@@ -121,7 +125,8 @@ def judge(found: Iterable[dict], rules: list[dict]) -> list[Verdict]:
         r for r in found if r["kind"] == "pretrain" and r["status"] == "done" and not r["config"].get("validation")
     ]
     books = [r for r in found if r["kind"] == "notebook" and r["status"] == "done"]
-    return [judge_claim(rule, books) if rule["kind"] == "claim" else judge_rule(rule, trained) for rule in rules]
+    of_books = {"claim": judge_claim, "measured": judge_measured}
+    return [of_books[r["kind"]](r, books) if r["kind"] in of_books else judge_rule(r, trained) for r in rules]
 
 
 def judge_rule(rule: dict, trained: list[dict]) -> Verdict:
@@ -258,6 +263,37 @@ def at_least(rule: dict, dataset: str, rows: list[dict], everything: list[dict])
         tuple(r["run"] for _, r in values),
     )
     return part, [r for _, r in values]
+
+
+def by_seed(book: dict, metric: str) -> dict[str, float]:
+    """The values of `metric`/SEED in a notebook's record, by seed."""
+    named = {name.removeprefix(f"{metric}/"): name for name in book["metrics"] if name.startswith(f"{metric}/")}
+    found = {seed: records.metric(book, name) for seed, name in named.items() if seed.isdigit()}
+    return {seed: value for seed, value in found.items() if value is not None}
+
+
+def judge_measured(rule: dict, books: list[dict]) -> Verdict:
+    """`measured`: the mean, or the mean difference, of what notebooks measured in several seeds."""
+    parts, above = [], rule.get("side", "above") == "above"
+    for book in books:
+        values = by_seed(book, rule["metric"])
+        if "minus" in rule:
+            others = by_seed(book, rule["minus"])
+            values = {seed: value - others[seed] for seed, value in values.items() if seed in others}
+        if not values:
+            continue
+        mean = mean_interval(list(values.values()))
+        sign = 1 if above else -1
+        verdict = UNDECIDED
+        if mean.bounded:
+            low, high = sorted((sign * mean.low, sign * mean.high))
+            bound = sign * rule["bound"]
+            verdict = REPRODUCED if low > bound else NOT_REPRODUCED if high < bound else UNDECIDED
+        told = f"[{mean.low:.3f}, {mean.high:.3f}]" if mean.bounded else "(one seed, no interval)"
+        text = f"{mean.mean:.3f} {told} over {mean.n} seeds, to be {'above' if above else 'below'} {rule['bound']:g}"
+        part = Part(book["job"], verdict, text, mean, (book["run"],))
+        parts.append(scaled(rule, part, [{"config": book["config"], "seed": seed} for seed in values]))
+    return Verdict(rule, overall([p.verdict for p in parts]), tuple(parts))
 
 
 def claim_told(told: object) -> tuple[str, str]:

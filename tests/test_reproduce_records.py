@@ -336,6 +336,55 @@ def test_selectors_compare_places_of_the_record():
     assert verdicts.matches(r, {"method": {"in": ["music", "byol"]}, "dataset": {"not": "digits"}})
 
 
+def book(job="09_what", epochs=8, status="done", **metrics):
+    values = {f"{name}/{seed}": v for name, found in metrics.items() for seed, v in enumerate(found)}
+    return {
+        "kind": "notebook", "status": status, "job": job, "run": job, "config": {"epochs": epochs}, "metrics": values,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "extra", "verdict"),
+    [
+        ([0.6, 0.61, 0.62], {}, "reproduced"),
+        ([0.3, 0.31, 0.32], {}, "not reproduced"),
+        ([0.2, 0.5, 0.9], {}, "undecided"),
+        ([0.6], {}, "undecided"),
+        ([0.3, 0.31, 0.32], {"side": "below"}, "reproduced"),
+        ([0.6, 0.61, 0.62], {"side": "below"}, "not reproduced"),
+        ([0.6, 0.61], {"scale": {"seeds": 3}}, "not testable at this scale"),
+        ([0.3, 0.31, 0.32], {"scale": {"epochs": 9}}, "not testable at this scale"),
+        ([0.6, 0.61, 0.62], {"scale": {"epochs": 9}}, "reproduced"),
+        ([], {}, "not tested"),
+    ],
+)
+def test_what_a_notebook_measured_is_judged_by_the_interval_of_its_seeds(values, extra, verdict):
+    rule = {"id": "a", "kind": "measured", "metric": "purity", "bound": 0.5, **extra}
+    (found,) = verdicts.judge([book(purity=values, purity_of_another=[9.0, 9.0, 9.0])], [rule])
+    assert found.verdict == verdict
+    if len(values) == 3:
+        assert f"{sum(values) / 3:.3f} [" in found.parts[0].text
+
+
+def test_a_measured_difference_is_paired_by_seed_and_each_notebook_is_a_part():
+    rule = {"id": "a", "kind": "measured", "metric": "ours", "minus": "theirs", "bound": 0.0}
+    wide = {"ours": [0.1, 0.5, 0.9], "theirs": [0.0, 0.39, 0.81]}  # differences 0.1, 0.11, 0.09
+    (found,) = verdicts.judge([book(**wide), book("other", ours=[0.1], theirs=[0.2])], [rule])
+    assert [p.dataset for p in found.parts] == ["09_what", "other"]
+    assert found.parts[0].verdict == "reproduced"
+    assert found.parts[0].interval.mean == pytest.approx(0.1)
+    assert verdicts.judge([book(status="failed", **wide)], [rule])[0].verdict == "not tested"
+    assert verdicts.judge([book(ours=[0.1, 0.2])], [rule])[0].verdict == "not tested"
+
+
+def test_a_side_that_is_none_is_told(tmp_path):
+    path = tmp_path / "rules.yaml"
+    rule = "{id: a, claim: c, source: s, because: b, kind: measured, metric: m, bound: 0, side: left}"
+    path.write_text(f"rules:\n  - {rule}\n")
+    with pytest.raises(ValueError, match="above or below"):
+        verdicts.read_rules(path)
+
+
 def test_the_shipped_rules_are_well_formed_and_name_every_method():
     rules = verdicts.read_rules()
     against = {r["against"]["method"] for r in rules if r["kind"] == "competitive" and "method" in r["against"]}
