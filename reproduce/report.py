@@ -367,7 +367,7 @@ class Page:
                     + f" <small>{files}</small>"
                 )
             text = json.dumps({k: v for k, v in r.items() if k not in ("curve", "_line")}, indent=1)
-            files += f"<details><summary>all of it</summary><pre>{esc(text)}</pre></details>"
+            files += f"<details class='record'><summary>all of it</summary><pre>{esc(text)}</pre></details>"
             state = (
                 badge("failed")
                 if r["status"] == "failed"
