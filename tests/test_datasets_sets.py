@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 
 from musiclib.datasets import DatasetMissing, cifar10, fashion_mnist, load
 from musiclib.datasets.digits import upsample
+from musiclib.datasets.imageset import ImageSet, fewer
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +39,8 @@ def test_unknown_names_are_answered_with_the_choices():
         load("digits", "validation")
     with pytest.raises(ValueError, match="unknown option 'size' of dataset 'digits'; its options are: none"):
         load("digits", size=32)
-    with pytest.raises(ValueError, match="its options are: download, verify, workers"):
-        load("cifar10", samples=3)
+    with pytest.raises(ValueError, match="its options are: download, verify, workers, samples"):
+        load("cifar10", size=3)
 
 
 @pytest.mark.parametrize("name", ["cifar10", "fashion_mnist", "folder:photographs"])
@@ -346,3 +347,26 @@ def test_cifar10_is_downloaded_only_when_asked_and_checked(tmp_path, monkeypatch
     monkeypatch.setattr(cifar10, "URL", "file:///nowhere/at/all")
     with pytest.raises(ConnectionError, match="Fetch it elsewhere and put it at"):
         load("cifar10", "test", root=tmp_path / "other", download=True)
+
+
+# -- fewer images -----------------------------------------------------------------------------------------------------
+
+
+def test_fewer_training_images_are_stratified_and_the_test_set_stays_whole(tmp_path):
+    write_fashion(tmp_path, count=60)
+    write_fashion(tmp_path, count=20, split="test")
+    every, some, again = (load("fashion_mnist", root=tmp_path, verify=False, samples=n) for n in (None, 30, 30))
+    assert 1 <= len(some) < len(every)
+    assert torch.equal(some.images, again.images)
+    assert some.checksum != every.checksum
+    assert len(load("fashion_mnist", "test", root=tmp_path, verify=False, samples=6)) == 20
+    with pytest.raises(ValueError, match=r"samples must be a whole number in 1\.\.60, got 61"):
+        load("fashion_mnist", "train", root=tmp_path, verify=False, samples=61)
+
+
+def test_fewer_keeps_the_shares_of_the_classes():
+    labels = torch.arange(10).repeat(50)
+    whole = ImageSet("x", "train", noise_images(500, 1, 4), labels, tuple("abcdefghij"))
+    assert torch.bincount(fewer(whole, 100).labels).tolist() == [10] * 10
+    assert fewer(whole, None) is whole
+    assert fewer(whole, 500) is whole

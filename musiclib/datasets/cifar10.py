@@ -11,7 +11,7 @@ from torch import Tensor
 
 from musiclib.datasets.cache import cache_folder, cached, fingerprint_files
 from musiclib.datasets.decode import SUFFIXES, decode_images
-from musiclib.datasets.imageset import ImageSet
+from musiclib.datasets.imageset import ImageSet, fewer
 from musiclib.datasets.sources import DatasetMissing, download, file_digest, tar_members
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -34,7 +34,13 @@ REMEDY = (
 
 
 def load(
-    split: str, root: Path, *, download: bool = False, verify: bool = True, workers: int | None = None
+    split: str,
+    root: Path,
+    *,
+    download: bool = False,
+    verify: bool = True,
+    workers: int | None = None,
+    samples: int | None = None,
 ) -> ImageSet:
     """CIFAR-10 as (N, 3, 32, 32) with the classes in their usual order.
 
@@ -43,7 +49,7 @@ def load(
     and file name, those of the batches in the published order, and a JPEG tree has lost a little in compression: the
     checksum tells the sources apart. `download=True` fetches the binary archive into ROOT/cifar10 when nothing else
     is there. `verify=False` accepts another number of images than 5,000 and 1,000 a class. Archives are read in
-    memory; nothing is unpacked.
+    memory; nothing is unpacked. samples: train on this many, see `fewer`.
     """
     folders = [root, root / "cifar10", root / "cifar-10", root / "CIFAR10", root / "cifar-10-batches-bin"]
     origin = _find(folders, split)
@@ -83,7 +89,8 @@ def load(
         fingerprint=fingerprint_files(files, base),
         build=build,
     )
-    return ImageSet("cifar10", split, decoded.images, decoded.labels, decoded.classes, checksum=decoded.checksum)
+    found = ImageSet("cifar10", split, decoded.images, decoded.labels, decoded.classes, checksum=decoded.checksum)
+    return fewer(found, samples)
 
 
 def parse_batches(batches: Iterable[tuple[str, bytes]]) -> tuple[Tensor, Tensor]:

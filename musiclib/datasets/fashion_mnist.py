@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from musiclib.datasets.cache import cache_folder, cached, fingerprint_files
-from musiclib.datasets.imageset import ImageSet
+from musiclib.datasets.imageset import ImageSet, fewer
 from musiclib.datasets.sources import DatasetMissing, download
 
 CLASSES = (
@@ -44,13 +44,15 @@ REMEDY = (
 )
 
 
-def load(split: str, root: Path, *, download: bool = False, verify: bool = True) -> ImageSet:
+def load(
+    split: str, root: Path, *, download: bool = False, verify: bool = True, samples: int | None = None
+) -> ImageSet:
     """Fashion-MNIST as (N, 1, 28, 28), in the order of the published files.
 
     Looks in `root`, ROOT/fashion_mnist, ROOT/fashion-mnist, ROOT/FashionMNIST/raw and the folder of Debian's package,
     for raw or gzipped files. `download=True` fetches what is missing into ROOT/fashion_mnist. `verify=False` accepts
     other content in the same format; otherwise content that is not Fashion-MNIST (MNIST uses the same file names) is
-    a ValueError.
+    a ValueError. samples: train on this many, see `fewer`.
     """
     images_name, labels_name = f"{PREFIX[split]}-images-idx3-ubyte", f"{PREFIX[split]}-labels-idx1-ubyte"
     folders = [root, root / "fashion_mnist", root / "fashion-mnist", root / "FashionMNIST" / "raw", SYSTEM_FOLDER]
@@ -75,7 +77,8 @@ def load(split: str, root: Path, *, download: bool = False, verify: bool = True)
         fingerprint=fingerprint_files(files, images_file.parent),
         build=build,
     )
-    return ImageSet("fashion_mnist", split, decoded.images, decoded.labels, decoded.classes, checksum=decoded.checksum)
+    found = ImageSet("fashion_mnist", split, decoded.images, decoded.labels, decoded.classes, checksum=decoded.checksum)
+    return fewer(found, samples)
 
 
 def parse_idx(content: bytes, dimensions: int, origin: Path | str = "the IDX data") -> np.ndarray:
