@@ -118,11 +118,11 @@ def difference_dots(
     differences: Mapping[str, Mapping[str, Interval]],
     *,
     labels: Mapping[str, str] = NAMES,
-    name: str = "MUSIC",
+    what: str = "MUSIC minus row",
 ) -> Picture:
-    """Paired differences `name` minus each row, in percentage points, with their 95 % t intervals and a line at zero.
+    """Paired differences in percentage points, with their 95 % t intervals and a line at zero.
 
-    differences: panel -> row -> interval of differences of fractions. Right of zero `name` is ahead. A row without a
+    differences: panel -> row -> interval of differences of fractions. what: which difference it is. A row without a
     pair is left empty; fewer than three pairs have a hollow mark and no interval.
     """
     if not differences or not any(differences.values()):
@@ -144,7 +144,7 @@ def difference_dots(
                 100 * found.mean, y, xerr=None if few else 100 * found.half, fmt=MARKS[kind], color=SHADES[kind],
                 markersize=5, capsize=2.5, linewidth=1.3, markerfacecolor="white" if few else SHADES[kind],
             )  # fmt: skip
-        axes.set_xlabel(f"{name} minus row, {title}\n(percentage points)")
+        axes.set_xlabel(f"{title}\n{what} (points)")
         axes.grid(axis="y", color="#eeeeee", linewidth=0.7)
         axes.set_axisbelow(True)
         axes.tick_params(axis="y", length=0)

@@ -74,7 +74,7 @@ def differences(theirs: Source, ours: Mapping[str, Any]) -> str:
         if value is None:
             found.append(f"{name}: not stated, ours {ours[name]}")
         elif value != ours[name]:
-            times = f" ({value / ours[name]:.3g} times ours)" if name == "epochs" and ours[name] else ""
+            times = f" ({round(value / ours[name], 1):g} times ours)" if name == "epochs" and ours[name] else ""
             found.append(f"{name}: {value}{times}, ours {ours[name]}")
     if theirs.metric not in PROBES:
         raise ValueError(f"metric={theirs.metric!r}: expected one of {', '.join(PROBES)}")

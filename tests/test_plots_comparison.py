@@ -78,7 +78,7 @@ def test_differences_are_drawn_in_points_beside_zero():
     assert drawn[at["raw pixels"]] == (pytest.approx(-5.0), False)
     assert at["BYOL"] not in drawn
     assert 0.0 in [line.get_xdata()[0] for line in axes.lines]
-    assert "percentage points" in axes.get_xlabel()
+    assert axes.get_xlabel() == "linear\nMUSIC minus row (points)"
 
 
 def course(shift, epochs=3):

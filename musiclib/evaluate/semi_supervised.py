@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -62,7 +63,7 @@ def frozen_subset(
 class FineTuneOptions:
     """steps: optimisation steps, whatever the number of labels. batch: samples a step (all, if fewer are labelled).
     lr_encoder, lr_head: peak rates of AdamW; both fall to zero along a cosine. These defaults are fixed, not tuned
-    on any test set."""
+    on any test set; `choose_rate` picks a rate on labelled images."""
 
     steps: int = 300
     batch: int = 256
@@ -89,12 +90,28 @@ def fine_tune(
     `draw` numbers the draw as in `label_draws(train.labels, fraction, draws, seed)`. view: one augmented view of every
     labelled image a step. The encoder that is passed in is not changed. Batch normalisation runs on batch statistics.
     """
-    options = options or FineTuneOptions()
     rows = label_draws(train.labels, fraction, draw + 1, seed)[draw]
+    return fine_tune_on(
+        encoder, train.subset(rows), test, view, seed=seed * 1000 + draw, options=options, device=device
+    )
+
+
+def fine_tune_on(
+    encoder: nn.Module,
+    labelled: ImageSet,
+    test: ImageSet,
+    view: ViewConfig,
+    *,
+    seed: int = 0,
+    options: FineTuneOptions | None = None,
+    device: torch.device | str | None = None,
+) -> float:
+    """`fine_tune` on labelled images that are given: test accuracy, in [0, 1]. seed: of head, order and views."""
+    options = options or FineTuneOptions()
     device = torch.device(device or next((p.device for p in encoder.parameters()), torch.device("cpu")))
     model = copy.deepcopy(encoder).to(device).train()
-    generator = torch.Generator().manual_seed(seed * 1000 + draw)
-    classes = len(train.classes)
+    generator = torch.Generator().manual_seed(seed)
+    classes = len(labelled.classes)
     head = nn.Linear(encoder.features, classes)
     with torch.no_grad():  # a fresh head from this run's own generator
         head.weight.copy_(torch.randn(head.weight.shape, generator=generator) / math.sqrt(encoder.features))
@@ -108,14 +125,14 @@ def fine_tune(
         weight_decay=options.weight_decay,
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.steps)
-    images, labels = train.images[rows].to(device), train.labels[rows].to(device)
+    images, labels = labelled.images.to(device), labelled.labels.to(device)
     half = options.precision == "bfloat16"
-    size = min(options.batch, len(rows))
-    order = torch.randperm(len(rows), generator=generator)
+    size = min(options.batch, len(images))
+    order = torch.randperm(len(images), generator=generator)
     place = 0
     for _ in range(options.steps):
-        if place + size > len(rows):
-            order, place = torch.randperm(len(rows), generator=generator), 0
+        if place + size > len(images):
+            order, place = torch.randperm(len(images), generator=generator), 0
         chosen = order[place : place + size].to(device)
         place += size
         x = augment(images[chosen], view, generator)
@@ -130,3 +147,29 @@ def fine_tune(
         features = extract(model, test, view, device=device, precision=options.precision)
         predicted = head.cpu()(features).argmax(1)
     return (predicted == test.labels).double().mean().item()
+
+
+def choose_rate(
+    encoder: nn.Module,
+    labelled: ImageSet,
+    view: ViewConfig,
+    rates: Sequence[float],
+    *,
+    fraction: float = 0.2,
+    seed: int = 0,
+    options: FineTuneOptions | None = None,
+    device: torch.device | str | None = None,
+) -> float:
+    """The rate of the encoder, out of `rates`, whose fine-tuning on a part of the labelled images does best on the
+    held-out `fraction` of every class; the smallest of equals. No other image is looked at."""
+    if not rates:
+        raise ValueError("rates: needs at least one rate of the encoder")
+    kept, held = stratified_indices(labelled.labels, fraction, seed)
+    if len(rates) == 1 or not len(held):
+        return min(rates)
+    base, parts = options or FineTuneOptions(), (labelled.subset(kept), labelled.subset(held))
+    scores = {
+        rate: fine_tune_on(encoder, *parts, view, seed=seed, options=replace(base, lr_encoder=rate), device=device)
+        for rate in sorted(rates)
+    }
+    return max(scores, key=scores.get)
