@@ -42,6 +42,7 @@ class Results:
         self.name, self.out, self.parameters = name, anchored(out), parameters
         self.figures: list[dict[str, str]] = []
         self.claims: dict[str, dict[str, Any]] = {}
+        self.trained: list[str] = []
         self.started = record.now()
         (self.out / "record.json").unlink(missing_ok=True)  # an old success must not vouch for this execution
         shutil.rmtree(self.out / "figures", ignore_errors=True)
@@ -59,6 +60,7 @@ class Results:
         Waits where another notebook of the batch is at the same run. evaluate: False for a run whose probes nobody asks
         for; its metrics are then empty, and no table shows it.
         """
+        self.trained.append(config.hash())
         return run(config, self.runs / config.hash(), data_root=data_root or None, evaluate=evaluate, wait=True)
 
     def kept(self, settings: dict[str, Any], compute: Callable[[], Any]) -> Any:
@@ -110,6 +112,7 @@ class Results:
             "metrics": {name: float(value) for name, value in metrics.items()},
             "figures": self.figures,
             "claims": self.claims,
+            "runs": list(dict.fromkeys(self.trained)),
             "time": {"started": self.started, "finished": record.now()},
             **record.provenance(),
         }

@@ -348,6 +348,7 @@ class Page:
         )
         found = [*self.result.glob("notebooks/*/runs/*/record.json"), *self.result.glob("runs/*/record.json")]
         where = {p.parent.name: p for p in found}
+        asked = {run: book["job"] for book in self.books for run in book.get("runs") or []}
         order = list(tables.NAMES)
 
         def key(r: dict) -> tuple:
@@ -359,13 +360,9 @@ class Page:
             path = where.get(r["run"])
             files = f"line {r['_line']} of " + self.link(self.result / records.FILE, records.FILE)
             if path:
-                job = path.parents[2].name
-                files = (
-                    self.link(path, "record")
-                    + " "
-                    + self.link(self.executed(job), "notebook")
-                    + f" <small>{files}</small>"
-                )
+                job = asked.get(r["run"]) or (path.parents[2].name if path.parents[3].name == "notebooks" else None)
+                notebook = self.link(self.executed(job), "notebook") if job else ""
+                files = f"{self.link(path, 'record')} {notebook} <small>{files}</small>"
             text = json.dumps({k: v for k, v in r.items() if k not in ("curve", "_line")}, indent=1)
             files += f"<details class='record'><summary>all of it</summary><pre>{esc(text)}</pre></details>"
             state = (

@@ -29,6 +29,7 @@ RECORD, SPEC = "record.json", "spec.json"
 OWN = (
     "notebooks",
     "runs",
+    "kept",
     records.FILE,
     "tables",
     "figures",
@@ -366,6 +367,7 @@ class Batch:
                 "figures": found.get("figures") or [],
                 "tables": found.get("tables") or [],
                 "claims": found.get("claims") or {},
+                "runs": found.get("runs") or [],
                 "time": {
                     "started": attempt.started if attempt else None,
                     "wall_s": round(time.monotonic() - attempt.began, 3) if attempt else None,
