@@ -145,7 +145,7 @@ def unit_galleries(
     """The images that press each unit hardest: a block a segment, a column a unit, strongest on top.
 
     images: (N, C, H, W), uint8 or floats in [0, 1]. chosen: title of the segment -> for every unit the positions of its
-    images; a unit may have fewer, or none (an empty column). names: what is written above each unit.
+    images; a unit may have fewer, or none (an empty column). names: what is written below each unit.
     """
     if not chosen:
         raise ValueError("chosen: needs at least one segment")
@@ -166,7 +166,7 @@ def unit_galleries(
                 picture = picture if channels == 3 else np.repeat(picture[:, :, None], 3, axis=2)
                 top, left = row * (side + gap), k * (side + gap)
                 sheet[top : top + side, left : left + side] = picture
-        axes.imshow((sheet * 255).round().astype(np.uint8), interpolation="nearest")
+        axes.imshow((sheet * 255).round().astype(np.uint8), interpolation="none")  # kept in its own pixels
         axes.set_title(title, fontsize=9, loc="left")
         axes.set_xticks(
             [k * (side + gap) + side / 2 for k in range(count)],
