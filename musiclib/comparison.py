@@ -149,9 +149,9 @@ def train(
 
 
 def over(values: Mapping[str, Mapping[int, float]], row: str, against: str) -> Interval:
-    """Mean of row - against, paired by seed. Raw pixels have one value, which stands against every seed."""
+    """Mean of row - against, paired by seed. Raw pixels with a single value have it for every seed."""
     a, b = values.get(row, {}), values.get(against, {})
-    if against == "pixels" and b:
+    if against == "pixels" and len(b) == 1:
         b = dict.fromkeys(a, next(iter(b.values())))
     return paired_difference(a, b)
 

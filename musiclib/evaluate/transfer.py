@@ -5,11 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from musiclib.datasets import ImageSet
 from musiclib.evaluate.features import extract, match_channels
 from musiclib.views import ViewConfig
+
+
+def transfer_features(
+    encoder: nn.Module,
+    images: ImageSet,
+    view: ViewConfig,
+    *,
+    channels: int,
+    device: torch.device | str | None = None,
+    precision: str = "float32",
+) -> Float[Tensor, "n f"]:
+    """Features of another set's images, resized to the encoder's view and matched to its channels, float32 on the CPU.
+
+    A view whose mean and std do not fit the channels is taken at the average of its channels.
+    """
+    if len(view.mean) not in (1, channels):
+        view = replace(view, mean=(sum(view.mean) / len(view.mean),), std=(sum(view.std) / len(view.std),))
+    return extract(encoder, match_channels(images.images, channels), view, device=device, precision=precision)
 
 
 def transfer_probe(
@@ -33,10 +52,8 @@ def transfer_probe(
 
     if train.name != test.name:
         raise ValueError(f"train is {train.name!r} and test {test.name!r}: both must be of the set that is probed")
-    if len(view.mean) not in (1, channels):
-        view = replace(view, mean=(sum(view.mean) / len(view.mean),), std=(sum(view.std) / len(view.std),))
     sides = [
-        extract(encoder, match_channels(part.images, channels), view, device=device, precision=precision)
+        transfer_features(encoder, part, view, channels=channels, device=device, precision=precision)
         for part in (train, test)
     ]
     found = evaluate_features(sides[0], train.labels, sides[1], test.labels, seed=seed)
