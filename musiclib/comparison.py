@@ -91,6 +91,10 @@ class Runs:
             for row in self.rows
         }
 
+    def identity(self, row: str, seed: int) -> str:
+        """Names a finished run and not only its configuration: another one once it has been trained anew."""
+        return f"{self.configs[row, seed].hash()}, {self.records[row, seed]['time']['started']}"
+
     def remarks(self, row: str) -> list[str]:
         """What qualifies a row: failed runs and collapsed runs."""
         failed = [s for name, s in self.failed if name == row]

@@ -124,6 +124,15 @@ def test_a_metric_that_a_run_lacks_is_left_out():
     assert Runs().rows == []
 
 
+def test_a_run_that_was_trained_anew_has_another_identity():
+    first, again = (
+        train(Loop(lambda c, at=at: entry(0.5) | {"time": {"started": at}}), plan(), seed=0, seeds=1) for at in "ab"
+    )
+    assert first.identity("music", 0) != again.identity("music", 0)
+    assert first.identity("music", 0) != first.identity("simclr", 0)
+    assert first.identity("music", 0).startswith(first.configs["music", 0].hash())
+
+
 def test_differences_are_paired_by_seed_and_raw_pixels_stand_against_every_seed():
     values = {"music": {0: 0.5, 1: 0.7, 2: 0.6}, "byol": {1: 0.4, 2: 0.5, 9: 0.0}, "pixels": {0: 0.4}}
     paired = over(values, "music", "byol")
