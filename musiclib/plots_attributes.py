@@ -194,6 +194,7 @@ def ranked_dots(
     for (name, value), dash in zip((levels or {}).items(), DASHES, strict=False):
         axes.axhline(value, color=GREY, linewidth=1.0, linestyle=dash, zorder=0, label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.set_ylim(bottom=min(0.0, *(min(v) for v in rows.values())))
-    axes.legend(frameon=False, fontsize=8)
+    drawn = [v for values in rows.values() for v in values] + list((levels or {}).values())
+    axes.set_ylim(min(0.0, *drawn), 1.35 * max(drawn))  # room for the legend
+    axes.legend(frameon=False, fontsize=8, loc="upper right")
     return figure
