@@ -242,7 +242,7 @@ def accuracy_against_cost(
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
     axes.xaxis.set_minor_formatter(lambda v, _: "")
-    axes.margins(x=0.12)
+    axes.margins(x=0.2)
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, -1), min(high, 101))
     axes.set_xlabel(xlabel)
