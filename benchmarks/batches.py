@@ -6,7 +6,7 @@
 `runs` executes notebooks of which some raise, die or forget their record, and checks every verdict. `kills` runs two
 trainings (one in a notebook, one of two processes under torchrun), kills a random process of the batch at a random
 moment, resumes, and so on; at the end the tables must equal, byte for byte, those of an undisturbed batch, and every
-JSON file must be whole.
+JSON file must be whole. What came out is kept in benchmarks/results/batches_runs.json and batches_kills.json.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import psutil  # noqa: E402
 from reproduce_fixtures import PARAMETERS, write_notebook, write_profile  # noqa: E402
 
+from musiclib.record import now, provenance, write_json  # noqa: E402
 from reproduce import executors, records, runner  # noqa: E402
 from reproduce.plan import build  # noqa: E402
 from reproduce.processes import RESULT, marked  # noqa: E402
 
 
-def many_runs(count: int, jobs: int) -> int:
-    """`count` notebooks, every fifth of which fails in one of three ways; prints what came out, 0 when every verdict
-    is right."""
+def many_runs(count: int, jobs: int) -> dict:
+    """`count` notebooks, every fifth of which fails in one of three ways; what came out, and whether every verdict is
+    right."""
     base = Path(tempfile.mkdtemp(prefix="batches-"))
     work = "import random, time\ntime.sleep(random.Random(n).uniform(0.1, 0.4))\nmetrics = {'n': n, 'seed': seed}"
     parameters = PARAMETERS + "n: int = 0\n"
@@ -61,22 +62,16 @@ def many_runs(count: int, jobs: int) -> int:
     )
     right &= all(lines[j.id]["metrics"] == {"n": j.values["n"], "seed": 0} for j in plan.jobs if j.id in good)
     overhead = [r["time"]["wall_s"] - r["time"]["cells_s"] for j, r in lines.items() if j in good]
-    print(
-        json.dumps(
-            {
-                "runs": count,
-                "jobs": jobs,
-                "done": len(summary.done),
-                "failed": len(summary.failed),
-                "every_verdict_right": right,
-                "wall_s": summary.wall_s,
-                "overhead_s_median": round(statistics.median(overhead), 2),
-                "overhead_s_max": round(max(overhead), 2),
-                "folder": str(base),
-            }
-        )
-    )
-    return 0 if right else 1
+    return {
+        "right": right,
+        "runs": count,
+        "jobs": jobs,
+        "done": len(summary.done),
+        "failed": len(summary.failed),
+        "wall_s": summary.wall_s,
+        "overhead_s_median": round(statistics.median(overhead), 2),
+        "overhead_s_max": round(max(overhead), 2),
+    }
 
 
 def training_profile(base: Path, epochs: int) -> list[str]:
@@ -132,8 +127,8 @@ def broken_files(out: Path) -> list[str]:
     return bad
 
 
-def many_kills(kills: int, epochs: int, seed: int) -> int:
-    """Kill, resume, and so on; 0 when nothing shows at the end."""
+def many_kills(kills: int, epochs: int, seed: int) -> dict:
+    """Kill, resume, and so on; what was killed, and what showed at the end (nothing, if all is right)."""
     rng, base = random.Random(seed), Path(tempfile.mkdtemp(prefix="kills-"))
     arguments = training_profile(base, epochs)
     began = time.monotonic()
@@ -163,18 +158,14 @@ def many_kills(kills: int, epochs: int, seed: int) -> int:
         if tables_of(out) != wanted:
             wrong.append(f"round {rounds}: tables differ from the undisturbed ones")
         print(f"round {rounds}: {done} kills so far, {len(wrong)} wrong", flush=True)
-    print(
-        json.dumps(
-            {
-                "kills": done,
-                "rounds": rounds,
-                "victims": {v: victims.count(v) for v in sorted(set(victims))},
-                "wrong": wrong,
-                "folder": str(base),
-            }
-        )
-    )
-    return 1 if wrong else 0
+    return {
+        "right": not wrong,
+        "kills": done,
+        "rounds": rounds,
+        "undisturbed_s": round(length, 1),
+        "victims": {v: victims.count(v) for v in sorted(set(victims))},
+        "wrong": wrong,
+    }
 
 
 def kill_one(process: subprocess.Popen, out: Path, rng: random.Random) -> str:
@@ -212,10 +203,16 @@ def main() -> int:
     p.add_argument("--kills", type=int, default=20)
     p.add_argument("--epochs", type=int, default=30)
     p.add_argument("--seed", type=int, default=0)
+    for p in commands.choices.values():
+        p.add_argument("--out", type=Path, help="record (default benchmarks/results/batches_COMMAND.json)")
     args = top.parse_args()
-    return (
+    found = (
         many_runs(args.count, args.jobs) if args.command == "runs" else many_kills(args.kills, args.epochs, args.seed)
     )
+    print(json.dumps(found))
+    out = args.out or ROOT / "benchmarks" / "results" / f"batches_{args.command}.json"
+    write_json(out, {**provenance(), "date": now(), **found})
+    return 0 if found["right"] else 1
 
 
 if __name__ == "__main__":
