@@ -159,7 +159,7 @@ def pair_information(q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"]) -> 
 
 
 def code_regime(found: Mapping[str, Any], units: int) -> str:
-    """Which trivial code (theory C13) a batch with this `health` is near, by rules fixed before any run; first that
+    """Which trivial code (theory C13) a batch with this `health` is near, by fixed rules; first that
     applies.
 
     uniform: every code is nearly 1/K everywhere (mean peak less than 5 % of the way from 1/K to 1). constant: all
