@@ -159,13 +159,13 @@ def pair_information(q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"]) -> 
 
 
 def code_regime(found: Mapping[str, Any], units: int) -> str:
-    """Which trivial code (theory C13) a batch with this `health` is near, by fixed rules; first that
-    applies.
+    """Which trivial code (theory C13) a batch with this `health` is near, by fixed rules; the first that applies.
 
     uniform: every code is nearly 1/K everywhere (mean peak less than 5 % of the way from 1/K to 1). constant: all
     samples have nearly one code (spread below `LEAST_SPREAD`). unrelated: the views' hard codes agree as often as by
     chance (less than 5 % of the way from chance to 1). redundant: a segment's hard code holds more than 80 % of what
-    another's says, above what the batch size alone makes it seem. coding: none of these.
+    another's says, above what the batch size alone makes it seem (at first 50 %, which called every run on digits
+    redundant). coding: none of these.
     """
     if found["peak"] - 1 / units < LEAST_SHARE * (1 - 1 / units):
         return "uniform"
