@@ -145,7 +145,7 @@ def many_kills(kills: int, epochs: int, seed: int) -> dict:
             if done < kills:
                 time.sleep(rng.uniform(0.5, max(2.0, 0.7 * length)))
                 if process.poll() is None:
-                    victims.append(kill_one(process, out, rng))
+                    victims.append(kill_one(process, out, rng, victims))
                     done += 1
             said, _ = process.communicate()
             code = process.returncode
@@ -168,8 +168,8 @@ def many_kills(kills: int, epochs: int, seed: int) -> dict:
     }
 
 
-def kill_one(process: subprocess.Popen, out: Path, rng: random.Random) -> str:
-    """SIGKILL the runner or one of the batch's processes, all kinds equally likely; what it was."""
+def kill_one(process: subprocess.Popen, out: Path, rng: random.Random, victims: list[str]) -> str:
+    """SIGKILL the runner or one of the batch's processes, of a kind that was killed least so far; what it was."""
     kinds: dict[str, list[psutil.Process]] = {"runner": [psutil.Process(process.pid)]}
     for p in marked(RESULT, str(out.resolve())):
         try:
@@ -185,7 +185,8 @@ def kill_one(process: subprocess.Popen, out: Path, rng: random.Random) -> str:
             if word in text:
                 kinds.setdefault(kind, []).append(p)
                 break
-    kind = rng.choice(sorted(kinds))
+    least = min(map(victims.count, kinds))
+    kind = rng.choice(sorted(k for k in kinds if victims.count(k) == least))
     try:
         rng.choice(kinds[kind]).kill()
     except psutil.NoSuchProcess:

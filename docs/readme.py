@@ -1,6 +1,6 @@
 """Fill the generated parts of the two README files from records: `python docs/readme.py`, or `--check` to compare only.
 
-README.md             claims: `python -m proofs_checks --markdown`; results: reproduce/results/cpu/tables/*.md
+README.md             claims: `python -m proofs_checks --markdown`; results: reproduce/results/cpu/tables/*-compact-*.md
 benchmarks/README.md  figures: the records under benchmarks/results
 """
 
@@ -30,15 +30,14 @@ def claims() -> str:
 
 
 def results(folder: Path = ROOT / "reproduce" / "results" / "cpu" / "tables") -> str:
-    """The tables of the committed cpu profile, one after the other."""
-    return "\n\n".join(path.read_text().strip() for path in sorted(folder.glob("*.md")))
+    """The committed tables of the compact encoder, one after the other; those of small studies are in the report."""
+    return "\n\n".join(path.read_text().strip() for path in sorted(folder.glob("*-compact-*.md")))
 
 
 def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
     """The benchmarks' records as one Markdown table."""
-    loss, training, views = (
-        json.loads((folder / f"{name}.json").read_text()) for name in ("loss", "training", "views")
-    )
+    names = ("loss", "training", "views", "batches_runs", "batches_kills")
+    loss, training, views, runs, kills = (json.loads((folder / f"{name}.json").read_text()) for name in names)
     seconds, over = loss["timed"]["median_seconds"], loss["timed"]["over_floor"]
     shape = "(N, S, K) = ({}, {}, {})"
     step = views["seconds"]["training step"]["median"]
@@ -63,6 +62,14 @@ def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
         ),
         "two views of a batch as a share of step and views": (
             f"{100 * share['ours']:.1f} % (kornia: {100 * share['kornia']:.0f} %)"
+        ),
+        f"{runs['runs']} notebooks on {runs['jobs']} workers, {runs['failed']} of them made to fail": (
+            f"every verdict {'right' if runs['right'] else 'NOT right'}; {runs['overhead_s_median']:.1f} s a run beyond "
+            f"its cells (median)"
+        ),
+        f"{kills['kills']} kill -9 of " + ", ".join(f"{k} ({n})" for k, n in kills["victims"].items()): (
+            f"tables equal those of an undisturbed batch: {'yes' if kills['right'] else 'NO'}; "
+            f"{len(kills['wrong'])} files broken or processes left"
         ),
     }
     made = f"{environment['device_name']}, {environment.get('threads')} threads, torch {environment['torch']}"
