@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from musiclib.intervals import t_interval
+from musiclib.names import NAMES
 from musiclib.plots import DASHES, GREY, OKABE_ITO, Picture, _picture, _tidy
 
 MARKS = "osD^vPX*"
@@ -88,7 +89,7 @@ def ablation(
         for i, probe in enumerate(values)
     ]
     handles += [
-        Line2D([], [], color=GREY, linestyle=dash, linewidth=1.0, label=name)
+        Line2D([], [], color=GREY, linestyle=dash, linewidth=1.0, label=NAMES.get(name, name))
         for name, dash in zip(trivial or {}, DASHES, strict=False)
     ]
     handles.append(Line2D([], [], color=GREY, marker="_", linewidth=0, label="a single run"))
@@ -155,11 +156,18 @@ def methods_over(
         low, high = axes.get_ylim()
         axes.set_ylim(max(low, -1), min(high, 101))
     handles = [
-        Line2D([], [], color=OKABE_ITO[i % len(OKABE_ITO)], marker=MARKS[i % len(MARKS)], linewidth=1.0, label=name)
+        Line2D(
+            [],
+            [],
+            color=OKABE_ITO[i % len(OKABE_ITO)],
+            marker=MARKS[i % len(MARKS)],
+            linewidth=1.0,
+            label=NAMES.get(name, name),
+        )
         for i, name in enumerate(names)
     ]
     handles += [
-        Line2D([], [], color=GREY, linestyle=dash, linewidth=1.0, label=name)
+        Line2D([], [], color=GREY, linestyle=dash, linewidth=1.0, label=NAMES.get(name, name))
         for name, dash in zip(trivial or {}, DASHES, strict=False)
     ]
     if any(seeds for rows in (collapsed or {}).values() for seeds in rows.values()):
@@ -195,7 +203,8 @@ def cost_over(
             # Rows of equal cost lie on one line: the earlier one is the broader, and stays visible below the later.
             axes.errorbar(
                 x, middle, yerr=spread if spread.any() else None, capsize=2, elinewidth=1.0, markersize=5,
-                linewidth=1.3 if name == floor else max(1.2, 3.6 - 1.2 * place), markerfacecolor="none", label=name,
+                linewidth=1.3 if name == floor else max(1.2, 3.6 - 1.2 * place), markerfacecolor="none",
+                label=NAMES.get(name, name),
                 zorder=3 if name == floor else 2, **style,
             )  # fmt: skip
         axes.set_xscale("log", base=2)
@@ -235,7 +244,7 @@ def accuracy_against_cost(
             axes.annotate(
                 name, (cost, mean), xytext=(6, 3), textcoords="offset points", fontsize=7, color=colour
             )  # fmt: skip
-        axes.plot([], [], mark, color=colour, label=method)
+        axes.plot([], [], mark, color=colour, label=NAMES.get(method, method))
     for (name, value), dash in zip((trivial or {}).items(), DASHES, strict=False):
         axes.axhline(100 * value, color=GREY, linewidth=1.0, linestyle=dash, zorder=0, label=name)
     axes.set_xscale("log")

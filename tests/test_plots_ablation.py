@@ -90,7 +90,7 @@ def test_costs_are_medians_with_their_whole_spread():
     music = axes.containers[1]
     assert list(music[0].get_ydata()) == [2.0, 4.0]
     assert music[2][0].get_segments()[0][:, 1] == pytest.approx([1.0, 9.0])
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["floor", "music"]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["floor", "MUSIC"]
 
 
 def test_accuracy_against_cost_names_every_row():
