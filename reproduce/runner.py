@@ -38,6 +38,7 @@ OWN = (
     "submitit",
 )  # what --fresh may delete
 RESERVE_MB = 100.0  # below this nothing new is started
+SAMPLE_S = 3.0  # between two looks at the memory of the jobs, which cost hundredths of a second each
 
 
 @dataclass
@@ -212,7 +213,7 @@ class Batch:
     def work(self, todo: list[Job]) -> None:
         queue = list(todo)
         with self.signals():
-            looked = 0.0
+            looked = sampled = 0.0
             while (queue or self.running) and not self.summary.stopped:
                 while queue and len(self.running) < self.executor.slots and not self.summary.stopped:
                     if free_mb(self.result) < RESERVE_MB + queue[0].disk_mb:
@@ -223,8 +224,10 @@ class Batch:
                         self.summary.waiting, queue = [j.id for j in queue], []
                         break
                     self.begin(queue.pop(0))
+                sample = time.monotonic() - sampled > SAMPLE_S
                 for attempt in list(self.running.values()):
-                    self.look(attempt, sample=time.monotonic() - looked > 1.0)
+                    self.look(attempt, sample=sample)
+                sampled = time.monotonic() if sample else sampled
                 if time.monotonic() - looked > 1.0:
                     looked = time.monotonic()
                     self.progress.tick()
