@@ -1,11 +1,15 @@
 """The search that every method gets."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from musiclib.config import TrainConfig
 from reproduce import tune
+from reproduce.yamlfile import read_yaml
+
+ROOT = Path(__file__).parents[1]
 
 SPACE = {"lr": [1e-3, 2e-3, 4e-3], "score": "linear/validation/top1", "main": {"music": [{"units": 8}, {"units": 4}]}}
 
@@ -52,3 +56,21 @@ def test_a_trial_that_fails_never_wins_and_an_edge_is_told(monkeypatch, tmp_path
 def test_a_method_without_an_entry_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="'byol'"):
         tune.search({}, ["byol"], tmp_path, workers=1, data_root=None, threads=1, space=SPACE)
+
+
+def test_a_search_of_rates_alone_leaves_the_rest_for_later(tmp_path, monkeypatch):
+    asked = fake_trials(monkeypatch, lambda c: c.lr)
+    base = {"dataset": "digits", "encoder": "tiny", "epochs": 1, "batch": 64, "seed": 100}
+    common = {"workers": 1, "data_root": None, "threads": 1, "space": SPACE}
+    chosen = tune.search(base, ["music"], tmp_path, rounds=1, **common)
+    assert [c.lr for c in asked] == SPACE["lr"]
+    assert chosen["music"]["trials"] == 3
+    tune.search(base, ["music"], tmp_path, rounds=2, **common)
+    assert [c.options for c in asked[3:]] == [{}] * 3 + SPACE["main"]["music"]
+
+
+def test_the_comparison_uses_the_rates_that_the_search_chose():
+    chosen = json.loads((ROOT / "reproduce/results/cpu/tuning.json").read_text())["chosen"]
+    profile = read_yaml(ROOT / "reproduce/profiles/cpu.yaml")
+    (job,) = [job for job in profile["jobs"] if job.get("notebook") == "04_comparison"]
+    assert job["parameters"]["settings"] == {method: {"lr": best["lr"]} for method, best in chosen.items()}
