@@ -54,13 +54,24 @@ def test_calibration_sets_the_statistics_of_the_images_and_keeps_the_weights(dig
     view = view_preset("digits")[0]
     encoder = random_encoder("tiny", 1, 0)
     weights = [p.clone() for p in encoder.parameters()]
-    calibrate(encoder, digits[0].images, view, samples=200, batch=200)
+    shown = digits[0].subset(range(200)).images
+    calibrate(encoder, shown, view, samples=200, batch=200)
     assert all(torch.equal(p, q) for p, q in zip(encoder.parameters(), weights, strict=True))
     assert not encoder.training
-    first = encoder.stem[0](plain(digits[0].images[:200], view))
+    first = encoder.stem[0](plain(shown, view))
     torch.testing.assert_close(encoder.stem[1].running_mean, first.mean((0, 2, 3)), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(encoder.stem[1].running_var, first.var((0, 2, 3)), atol=1e-5, rtol=1e-3)
     assert encoder.stem[1].momentum == 0.1
+
+
+def test_calibration_does_not_mind_that_a_set_is_sorted_by_class():
+    view = view_preset("digits")[0]
+    dark, bright = torch.full((300, 1, 8, 8), 40, dtype=torch.uint8), torch.full((300, 1, 8, 8), 200, dtype=torch.uint8)
+    means = []
+    for images in (torch.cat([dark, bright]), torch.stack([dark, bright], 1).flatten(0, 1)):
+        encoder = calibrate(random_encoder("tiny", 1, 0), images, view, samples=100, batch=25)
+        means.append((encoder.stem[1].running_mean, encoder.stem[1].running_var))
+    torch.testing.assert_close(means[0], means[1], rtol=0.1, atol=0.02)
 
 
 class Flat(nn.Module):

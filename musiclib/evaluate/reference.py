@@ -40,10 +40,10 @@ def random_encoder(name: str, channels: int, seed: int) -> nn.Module:
 def calibrate(
     encoder: nn.Module, images: UInt8[Tensor, "n c h w"], view: ViewConfig, *, samples: int = 2000, batch: int = 500
 ) -> nn.Module:
-    """Set the running statistics of every batch normalisation to those of the first `samples` images; no label is used.
+    """Set the running statistics of every batch normalisation to those of `samples` images; no label is used.
 
-    Without it an untrained encoder would be evaluated with mean 0 and variance 1, which hold nowhere. Returns the
-    encoder.
+    Without it an untrained encoder would be evaluated with mean 0 and variance 1, which hold nowhere. The images are
+    spaced evenly over the set, and so are those of every batch: sets may be sorted by class. Returns the encoder.
     """
     device = next(encoder.parameters()).device
     norms = [m for m in encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
@@ -52,8 +52,10 @@ def calibrate(
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
     encoder.train()
-    used = images[:samples]
-    for part in used.split(batch):
+    used = images[torch.linspace(0, len(images) - 1, min(samples, len(images))).round().long()]
+    batches = -(-len(used) // batch)
+    for start in range(batches):
+        part = used[start::batches]
         if len(part) > 1:
             encoder(plain(part.to(device), view))
     for norm, momentum in zip(norms, momenta, strict=True):
