@@ -24,6 +24,7 @@ import functools
 import hashlib
 import json
 import math
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,10 +133,11 @@ def judge(found: Iterable[dict], rules: list[dict]) -> list[Verdict]:
 def judge_rule(rule: dict, trained: list[dict]) -> Verdict:
     rows = [r for r in trained if matches(r, rule["rows"])]
     how = {"better": difference, "competitive": difference, "never": never, "at_least": at_least}[rule["kind"]]
+    name = images if how is difference else operator.itemgetter("dataset")
     parts = []
-    for dataset in sorted({r["dataset"] for r in rows}):
-        mine = [r for r in rows if r["dataset"] == dataset]
-        part, used = how(rule, dataset, mine, [r for r in trained if r["dataset"] == dataset])
+    for dataset in sorted({name(r) for r in rows}):
+        mine = [r for r in rows if name(r) == dataset]
+        part, used = how(rule, dataset, mine, [r for r in trained if name(r) == dataset])
         if part is not None:
             parts.append(scaled(rule, part, used))
     return Verdict(rule, overall([p.verdict for p in parts]), tuple(parts))
@@ -166,6 +168,12 @@ def scaled(rule: dict, part: Part, rows: list[dict]) -> Part:
     return part
 
 
+def images(record: dict) -> str:
+    """The data set with its options: a part of a set is another set, and its runs are compared among themselves."""
+    options = record["config"].get("dataset_options") or {}
+    return " ".join([record["dataset"], *(f"{k}={json.dumps(v)}" for k, v in sorted(options.items()))])
+
+
 @functools.cache
 def default_options(method: str) -> str | None:
     """The method's options with their defaults, as canonical JSON; None for the reference rows."""
@@ -179,8 +187,8 @@ def default_options(method: str) -> str | None:
 
 def main_rows(rows: list[dict], pair_by: list[str]) -> list[dict]:
     """Of several variants of one method in one setting (ablations, other epochs) the one that stands for it: most
-    epochs, then the method's default options, then most seeds, then the first by name. A written order, so that
-    nobody picks the best one."""
+    epochs, then the fewest options that are not the method's defaults, then most seeds, then the first by name. A
+    written order, so that nobody picks the best one."""
     chosen = []
     by_setting: dict[tuple, dict[str, list[dict]]] = {}
     for r in rows:
@@ -191,8 +199,9 @@ def main_rows(rows: list[dict], pair_by: list[str]) -> list[dict]:
 
         def rank(variant: str, variants: dict[str, list[dict]] = variants) -> tuple:
             first = variants[variant][0]
-            usual = json.dumps(first["config"].get("options"), sort_keys=True) == default_options(first["method"])
-            return (-first["config"].get("epochs", 0), not usual, -len({r["seed"] for r in variants[variant]}), variant)
+            usual = json.loads(default_options(first["method"]) or "{}")
+            changed = sum(first["config"].get("options", {}).get(k) != v for k, v in usual.items())
+            return (-first["config"].get("epochs", 0), changed, -len({r["seed"] for r in variants[variant]}), variant)
 
         chosen += variants[min(variants, key=rank)]
     return chosen

@@ -56,6 +56,7 @@ def training_record(
     knn: float = 0.5,
     epochs: int = 8,
     options: dict | None = None,
+    dataset_options: dict | None = None,
     validation: bool = False,
     run: str | None = None,
 ) -> dict:
@@ -64,7 +65,7 @@ def training_record(
         "method": method,
         "options": options or {},
         "dataset": dataset,
-        "dataset_options": {},
+        "dataset_options": dataset_options or {},
         "encoder": "compact",
         "epochs": epochs,
         "batch": 512,

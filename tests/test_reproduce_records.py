@@ -282,6 +282,23 @@ def test_the_default_options_stand_for_a_method_not_its_best_variant():
     assert verdicts.judge(lines, [BETTER])[0].verdict == verdicts.NOT_REPRODUCED
 
 
+def test_a_part_of_a_set_is_another_set():
+    lines = lines_of((0.7, 0.71, 0.72), (0.6, 0.61, 0.62))
+    small = lines_of((0.3, 0.31, 0.32), (0.4, 0.41, 0.42), epochs=80, dataset_options={"samples": 100})
+    whole, part = verdicts.judge([*lines, *small], [BETTER])[0].parts
+    assert (whole.verdict, part.verdict) == (verdicts.REPRODUCED, verdicts.NOT_REPRODUCED)
+    assert part.dataset == whole.dataset + " samples=100"
+
+
+def test_of_several_variants_the_one_nearest_to_the_defaults_stands_for_a_method():
+    usual = json.loads(verdicts.default_options("music"))
+    near, far = {**usual, "projector": [8]}, {**usual, "projector": [8], "diagonal_weight": 0.0}
+    lines = lines_of((), (0.60, 0.61, 0.62))
+    lines += [training_record("music", s, linear=0.5 + s / 100, options=near) for s in range(3)]
+    lines += [training_record("music", s, linear=0.9 + s / 100, options=far) for s in range(3)]
+    assert verdicts.judge(lines, [BETTER])[0].verdict == verdicts.NOT_REPRODUCED
+
+
 def test_pixels_need_no_seeds_of_their_own():
     lines = [training_record("music", s, linear=0.6 + s / 100) for s in range(3)] + [
         training_record("pixels", 0, linear=0.4, epochs=0)
