@@ -64,8 +64,8 @@ def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
             f"{100 * share['ours']:.1f} % (kornia: {100 * share['kornia']:.0f} %)"
         ),
         f"{runs['runs']} notebooks on {runs['jobs']} workers, {runs['failed']} of them made to fail": (
-            f"every verdict {'right' if runs['right'] else 'NOT right'}; {runs['overhead_s_median']:.1f} s a run beyond "
-            f"its cells (median)"
+            f"every verdict {'right' if runs['right'] else 'NOT right'}; {runs['overhead_s_median']:.1f} s a run "
+            f"beyond its cells (median)"
         ),
         f"{kills['kills']} kill -9 of " + ", ".join(f"{k} ({n})" for k, n in kills["victims"].items()): (
             f"tables equal those of an undisturbed batch: {'yes' if kills['right'] else 'NO'}; "
