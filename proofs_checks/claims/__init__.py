@@ -24,4 +24,4 @@ __all__ = ["CLAIMS", "QUOTATIONS", "checks_of"]
 def checks_of(claim: Claim) -> list[Check]:
     """The checks that carry a claim, each once: its own, then those of the claims it rests on."""
     ids = (claim.id, *claim.rests_on)
-    return list(dict.fromkeys(check for one in ids for check in CHECKS.values() if one in check.claims))
+    return list({check.name: check for one in ids for check in CHECKS.values() if one in check.claims}.values())
