@@ -37,3 +37,11 @@ def contrasts(q: torch.Tensor) -> np.ndarray:
     """f_n = (sqrt K U^T q_n(s))_s, shape (N, S (K-1)): the code in whitening coordinates (C25)."""
     k = q.shape[2]
     return (np.sqrt(k) * q.numpy() @ contrast_basis(k)).reshape(len(q), -1)
+
+
+def relative_entropy(p: np.ndarray, q: np.ndarray) -> float:
+    """Sum of p log(p / q) in nats. Entries of p below 1e-290 count as zero: they add less than 1e-287, and where a code
+    holds numbers that small, q is a product or a mean of them that float64 rounds to zero."""
+    q = np.broadcast_to(q, p.shape)
+    seen = p > 1e-290
+    return float(np.sum(p[seen] * np.log(p[seen] / q[seen])))

@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
+from scipy.stats import entropy
 
 from proofs_checks import __main__ as cli
 from proofs_checks import report, trial
@@ -11,6 +13,7 @@ from proofs_checks.claims import CLAIMS
 from proofs_checks.objective import Objective
 from proofs_checks.profiles import QUICK, Profile
 from proofs_checks.register import CHECKS, Check, run
+from proofs_checks.routes import relative_entropy
 from proofs_checks.trial import Plan, try_all, try_check
 
 
@@ -169,3 +172,11 @@ def test_the_kill_matrix_marks_kills_and_survivors():
     data = report.matrix_json(trials)
     assert name in data["refuted"]["ti_always"]
     assert "stop_gradient" in data["survivors"]
+
+
+def test_relative_entropy_of_numbers_too_small_for_a_product():
+    tiny = 5e-324
+    p = np.array([[0.5, tiny], [0.5 - tiny, 0.0]])
+    assert relative_entropy(p, np.outer(p.sum(1), p.sum(0))) == pytest.approx(0.0, abs=1e-15)
+    q = np.array([0.25, 0.75])
+    assert relative_entropy(np.array([0.5, 0.5]), q) == pytest.approx(entropy([0.5, 0.5], q))

@@ -11,13 +11,12 @@ import dit
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from scipy.special import rel_entr
 from scipy.stats import entropy
 
 from proofs_checks import constants, designs, designs_soft, exact
 from proofs_checks.objective import Objective
 from proofs_checks.register import check
-from proofs_checks.routes import blocks, off_pairs
+from proofs_checks.routes import blocks, off_pairs, relative_entropy
 from proofs_checks.strategies import Codes, Draw, codes, generator, hard_codes, seeds
 from proofs_checks.tolerance import above, at_least, at_most, close, entropy_tolerance, loss_tolerance
 
@@ -45,7 +44,7 @@ def the_off_term_is_unevenness_plus_information(objective: Objective, codes: Cod
     """
     joint, first, second = blocks(codes), codes.q1.numpy().mean(0), codes.q2.numpy().mean(0)
     uneven = [2 * log(codes.k) - entropy(first[s]) - entropy(second[t]) for s, t in off_pairs(codes.s)]
-    shared = [rel_entr(joint[s, t], np.outer(first[s], second[t])).sum() for s, t in off_pairs(codes.s)]
+    shared = [relative_entropy(joint[s, t], np.outer(first[s], second[t])) for s, t in off_pairs(codes.s)]
     tolerance = 2 * entropy_tolerance(codes.n, codes.k**2)
     at_least(np.array(uneven), 0.0, tolerance, "unevenness")
     at_least(np.array(shared), 0.0, tolerance, "mutual information")

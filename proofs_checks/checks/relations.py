@@ -5,13 +5,12 @@ from math import log
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from scipy.special import rel_entr
 from scipy.stats import entropy
 
 from proofs_checks import constants, designs
 from proofs_checks.objective import Objective
 from proofs_checks.register import check
-from proofs_checks.routes import agreements, contrast_basis, contrasts, off_pairs
+from proofs_checks.routes import agreements, contrast_basis, contrasts, off_pairs, relative_entropy
 from proofs_checks.strategies import Codes, codes, hard_codes, seeds
 from proofs_checks.tables import Table, tables
 from proofs_checks.tolerance import at_least, at_most, close, entropy_tolerance, loss_tolerance
@@ -160,7 +159,7 @@ def the_off_term_is_infomax_that_rewards_uncertainty(objective: Objective, codes
     values = []
     for s, t in off_pairs(codes.s):
         products = first[:, s, :, None] * second[:, t, None, :]
-        information = rel_entr(products, products.mean(0)).sum() / codes.n
+        information = relative_entropy(products, products.mean(0)) / codes.n
         at_most(information, log(codes.n), 1e-12, "information about the sample")
         values.append(-information - rows[0][s] - rows[1][t])
     off_diagonal = objective.code_terms(codes.q1, codes.q2)[1]
@@ -171,7 +170,7 @@ def the_off_term_is_infomax_that_rewards_uncertainty(objective: Objective, codes
 
 def block_information(joint: np.ndarray) -> float:
     """Mutual information of one block, as a relative entropy to the product of its marginals: IIC's objective."""
-    return float(rel_entr(joint, np.outer(joint.sum(1), joint.sum(0))).sum())
+    return relative_entropy(joint, np.outer(joint.sum(1), joint.sum(0)))
 
 
 @check(
