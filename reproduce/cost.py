@@ -139,7 +139,8 @@ def kept_and_flop(work) -> tuple[int, int]:
     """Bytes that a forward pass keeps for its backward pass (each storage once), and operations of both (a multiply
     and an add are two), of matrix products and convolutions."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
+
+    from musiclib.cost import flops
 
     kept: dict[int, int] = {}
 
@@ -148,9 +149,9 @@ def kept_and_flop(work) -> tuple[int, int]:
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
         work()
-    return sum(kept.values()), counter.get_total_flops()
+    return sum(kept.values()), flops(work)
 
 
 def timed(
@@ -207,7 +208,7 @@ def two_passes(network, x):
 
 def counted(network, *, batch: int, segments: int, size: int) -> dict:
     """What `timed` would time, in operations and bytes: of an image by the difference between batches of two sizes, so
-    that copies of the weights drop out; of the loss by its three products of (batch, D) with (batch, D) or (D, D)."""
+    that copies of the weights drop out; of the loss at an eighth of `batch`, in which both grow in proportion."""
     import torch
 
     from musiclib import MusicLoss
@@ -219,12 +220,12 @@ def counted(network, *, batch: int, segments: int, size: int) -> dict:
         found.append(kept_and_flop(lambda x=x: two_passes(network, x).backward()))
     embedding, few = network(x).shape[1], max(1, batch // 8)
     z1, z2 = (torch.randn(few, embedding, device=weight.device, requires_grad=True) for _ in range(2))
-    kept, _ = kept_and_flop(lambda: MusicLoss(segments)(z1, z2).backward())
+    kept, flop = kept_and_flop(lambda: MusicLoss(segments)(z1, z2).backward())
     (kept2, flop2), (kept4, flop4) = found
     return {
         "flop_per_image": (flop4 - flop2) / 2,
         "kept_bytes_per_image": (kept4 - kept2) / 2,
-        "loss_flop": 3 * 2 * batch * embedding**2,
+        "loss_flop": flop * batch / few,
         "loss_kept_bytes": kept * batch / few,
     }
 
