@@ -1,4 +1,4 @@
-"""The same small search for every method: three learning rates, then two more values of its main hyper-parameter.
+"""The same small search for every method: learning rates until the best is bracketed, then its main hyper-parameter.
 
     python -m reproduce tune --dataset cifar10 --epochs 8 --out outputs/tune
 
@@ -32,6 +32,17 @@ SPACE = Path(__file__).with_name("tuning.yaml")
 def score(record: dict[str, Any] | None, metric: str) -> float:
     """The trial's validation score; a failed or collapsed-to-nothing trial scores below every finished one."""
     return float(record["metrics"].get(metric, -1.0)) if record and record["status"] == "done" else -1.0
+
+
+def beyond(best: float, tried: set[float]) -> float | None:
+    """The rate that would follow `best` outside the rates tried, at their own spacing there; None where best is inside.
+
+    A single rate brackets nothing and asks for nothing: None.
+    """
+    rates = sorted(tried)
+    if len(rates) < 2 or rates[0] < best < rates[-1]:
+        return None
+    return best * rates[0] / rates[1] if best == rates[0] else best * rates[-1] / rates[-2]
 
 
 def run_trial(
@@ -88,8 +99,16 @@ def search(
     def winner(method: str) -> TrainConfig:
         return max(trials[method], key=lambda t: (t[0], -t[1].lr))[1]
 
+    def outward(method: str) -> float | None:
+        """The next rate beyond the grid on the side where the best one lies; None where both its neighbours were tried."""
+        return beyond(winner(method).lr, {config.lr for _, config in trials[method]})
+
     with bar, ThreadPoolExecutor(workers) as pool:
         list(pool.map(one, [(m, {"lr": lr}) for lr in space["lr"] for m in methods]))
+        for _ in range(space.get("widen", 0)):
+            wider = [(m, {"lr": lr}) for m in methods if (lr := outward(m)) is not None]
+            bar.total += len(wider)
+            list(pool.map(one, wider))
         second = [(m, {"lr": winner(m).lr, "options": options}) for m in methods for options in space["main"][m]]
         list(pool.map(one, second))
 
@@ -103,7 +122,7 @@ def search(
             "score": scores[0],
             "trials": len(scores),
             "margin": scores[0] - scores[1] if len(scores) > 1 else None,
-            "at_edge": len(space["lr"]) > 1 and best.lr in (min(space["lr"]), max(space["lr"])),
+            "at_edge": beyond(best.lr, {config.lr for _, config in trials[method]}) is not None,
         }
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "chosen.json", {"base": base, "space": space, "chosen": chosen})

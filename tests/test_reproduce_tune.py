@@ -53,6 +53,20 @@ def test_a_trial_that_fails_never_wins_and_an_edge_is_told(monkeypatch, tmp_path
     assert (chosen["lr"], chosen["score"], chosen["at_edge"]) == (4e-3, 0.2, True)
 
 
+def test_the_grid_grows_until_the_best_rate_lies_inside_it(monkeypatch, tmp_path):
+    asked = fake_trials(monkeypatch, lambda c: 0.5 - abs(c.lr - 8e-3))
+    chosen = run(tmp_path, {**SPACE, "widen": 5, "main": {"music": []}})["music"]
+    assert [c.lr for c in asked] == pytest.approx([1e-3, 2e-3, 4e-3, 8e-3, 16e-3])
+    assert (chosen["lr"], chosen["at_edge"]) == (8e-3, False)
+
+
+def test_the_grid_grows_no_further_than_it_may_and_downwards_too(monkeypatch, tmp_path):
+    asked = fake_trials(monkeypatch, lambda c: -c.lr)
+    chosen = run(tmp_path, {**SPACE, "widen": 2, "main": {"music": []}})["music"]
+    assert [c.lr for c in asked[3:]] == pytest.approx([5e-4, 2.5e-4])
+    assert chosen["at_edge"]
+
+
 def test_a_method_without_an_entry_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="'byol'"):
         tune.search({}, ["byol"], tmp_path, workers=1, data_root=None, threads=1, space=SPACE)
@@ -69,8 +83,13 @@ def test_a_search_of_rates_alone_leaves_the_rest_for_later(tmp_path, monkeypatch
     assert [c.options for c in asked[3:]] == [{}] * 3 + SPACE["main"]["music"]
 
 
-def test_the_comparison_uses_the_rates_that_the_search_chose():
+def test_the_comparison_uses_what_the_search_chose():
     chosen = json.loads((ROOT / "reproduce/results/cpu/tuning.json").read_text())["chosen"]
     profile = read_yaml(ROOT / "reproduce/profiles/cpu.yaml")
-    (job,) = [job for job in profile["jobs"] if job.get("notebook") == "04_comparison"]
-    assert job["parameters"]["settings"] == {method: {"lr": best["lr"]} for method, best in chosen.items()}
+    jobs = [job for job in profile["jobs"] if job.get("notebook") == "04_comparison"]
+    wanted = {
+        method: {"lr": best["lr"]} | ({"options": best["options"]} if best["options"] else {})
+        for method, best in chosen.items()
+    }
+    assert jobs
+    assert all(job["parameters"]["settings"] == wanted for job in jobs)
