@@ -100,7 +100,7 @@ def search(
         return max(trials[method], key=lambda t: (t[0], -t[1].lr))[1]
 
     def outward(method: str) -> float | None:
-        """The next rate beyond the grid on the side where the best one lies; None where both its neighbours were tried."""
+        """The next rate beyond the grid where the best one lies at its edge; None where both neighbours were tried."""
         return beyond(winner(method).lr, {config.lr for _, config in trials[method]})
 
     with bar, ThreadPoolExecutor(workers) as pool:
