@@ -74,3 +74,17 @@ def test_clusters_of_codes_come_with_those_of_features_for_music_alone(made, dig
     assert {name.split("/")[0] for name in music} == {"kmeans", "segments", "best_segment"}
     assert {name.split("/")[0] for name in pixels} == {"kmeans"}
     assert 0.5 < pixels["kmeans/test/nmi"] < 1.0
+
+
+@pytest.mark.parametrize("method", ["random", "pixels"])
+def test_clusters_may_be_fitted_on_a_part_of_every_class(made, digits, method):
+    runs, found = made
+    config = found[method][0]
+    train, test = digits
+    few = torch.cat([(train.labels == c).nonzero()[:, 0][:20] for c in range(10)]).sort().values
+    fitted = frozen_features(runs, config, train, test, part=train.subset(few))
+    assert torch.equal(fitted[0], frozen_features(runs, config, train, test)[0][few])
+    whole = cluster_metrics(runs, config, train, test)
+    part = cluster_metrics(runs, config, train, test, samples=300)
+    assert part != whole
+    assert part["kmeans/test/nmi"] == pytest.approx(whole["kmeans/test/nmi"], abs=0.15)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from musiclib.coding import hard_codes
 from musiclib.config import TrainConfig
 from musiclib.datasets import ImageSet
+from musiclib.datasets.imageset import stratified_indices
 from musiclib.evaluate.clusters import evaluate_clusters
 from musiclib.evaluate.features import extract
 from musiclib.evaluate.reference import calibrate, raw_pixels
@@ -34,15 +35,16 @@ def frozen_encoder(folder: str | os.PathLike, train: ImageSet) -> tuple[nn.Modul
 
 
 def frozen_features(
-    runs: str | os.PathLike, config: TrainConfig, train: ImageSet, test: ImageSet
+    runs: str | os.PathLike, config: TrainConfig, train: ImageSet, test: ImageSet, *, part: ImageSet | None = None
 ) -> tuple[Float[Tensor, "n f"], Float[Tensor, "m f"]]:
     """Features of both sets under the run of `config` in the folder `runs`, float32 on the CPU; raw pixels are
-    themselves."""
+    themselves. part: those of `train` whose features are wanted, where not all are."""
+    part = train if part is None else part
     if config.method == "pixels":
-        return raw_pixels(train), raw_pixels(test)
+        return raw_pixels(part), raw_pixels(test)
     encoder, view = frozen_encoder(Path(runs) / config.hash(), train)
     device = pick_device(None)
-    return extract(encoder, train, view, device=device), extract(encoder, test, view, device=device)
+    return extract(encoder, part, view, device=device), extract(encoder, test, view, device=device)
 
 
 def frozen_codes(runs: str | os.PathLike, config: TrainConfig, images: ImageSet) -> Int[Tensor, "n s"]:
@@ -56,15 +58,23 @@ def frozen_codes(runs: str | os.PathLike, config: TrainConfig, images: ImageSet)
 
 
 @torch.no_grad()
-def cluster_metrics(runs: str | os.PathLike, config: TrainConfig, train: ImageSet, test: ImageSet) -> dict[str, float]:
+def cluster_metrics(
+    runs: str | os.PathLike, config: TrainConfig, train: ImageSet, test: ImageSet, *, samples: int = 10_000
+) -> dict[str, float]:
     """`evaluate_clusters` of a finished run on the test set: k-means fitted on training features, and for MUSIC its
-    hard codes, the best segment picked on the training set."""
-    features = frozen_features(runs, config, train, test)
+    hard codes, the best segment picked on the training set.
+
+    samples: at most so many training images serve for that, the same share of every class, by the run's seed: a few
+    clusters need no more, and time goes into features."""
+    part = train
+    if len(train) > samples:
+        part = train.subset(stratified_indices(train.labels, samples / len(train), config.seed)[1])
+    features = frozen_features(runs, config, train, test, part=part)
     codes = {}
     if config.method == "music":
         codes = {
-            "train_y": train.labels,
-            "train_codes": frozen_codes(runs, config, train),
+            "train_y": part.labels,
+            "train_codes": frozen_codes(runs, config, part),
             "test_codes": frozen_codes(runs, config, test),
         }
     return evaluate_clusters(*features, test.labels, seed=config.seed, **codes)
