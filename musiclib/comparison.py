@@ -36,13 +36,14 @@ def rows(
     optimiser: str,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     supervised_epochs: int = 0,
+    warmup: float = 1.0,
 ) -> dict[str, dict[str, Any]]:
     """The configurations of a comparison without method and seed: row -> fields of `TrainConfig`.
 
     Methods in the order given, then random, pixels and supervised. shared: what a fair comparison holds fixed (data
     set, encoder, batch, views). settings: row -> {"lr": ..., "options": {...}}, what tuning has chosen, in place of
     `lr` and the method's defaults; rows that are not run may have some. supervised_epochs: 0 for as many as the
-    methods. Notebooks that want the same row get the same configuration here, and so the same run.
+    methods. warmup: epochs in which the rate rises, of all trained rows. Notebooks that want the same row get the same configuration here, and so the same run.
     """
     settings = settings or {}
     unknown = [m for m in methods if m not in METHODS]
@@ -61,7 +62,7 @@ def rows(
         chosen = settings.get(name, {})
         found[name] = {
             **shared, "method": name, "epochs": epochs, "lr": chosen.get("lr", lr), "optimiser": optimiser,
-            "options": dict(chosen.get("options", {})),
+            "options": dict(chosen.get("options", {})), "warmup_epochs": warmup,
         }  # fmt: skip
     found["supervised"]["epochs"] = supervised_epochs or epochs
     return found

@@ -55,6 +55,13 @@ def test_a_comparison_asks_for_the_runs_of_the_notebook_of_one_method():
     }
 
 
+def test_the_rise_of_the_rate_is_that_of_all_trained_rows():
+    found = plan(["music"], warmup=0.5)
+    assert {name: values.get("warmup_epochs") for name, values in found.items()} == {
+        "music": 0.5, "random": None, "pixels": None, "supervised": 0.5,
+    }  # fmt: skip
+
+
 def test_settings_replace_rate_and_options_of_their_row_alone():
     found = plan(settings={"simclr": {"lr": 5e-3, "options": {"temperature": 0.2}}, "vicreg": {"lr": 1.0}})
     assert found["simclr"]["lr"] == 5e-3
