@@ -43,7 +43,8 @@ def rows(
     Methods in the order given, then random, pixels and supervised. shared: what a fair comparison holds fixed (data
     set, encoder, batch, views). settings: row -> {"lr": ..., "options": {...}}, what tuning has chosen, in place of
     `lr` and the method's defaults; rows that are not run may have some. supervised_epochs: 0 for as many as the
-    methods. warmup: epochs in which the rate rises, of all trained rows. Notebooks that want the same row get the same configuration here, and so the same run.
+    methods. warmup: epochs in which the rate rises, of all trained rows. Notebooks that want the same row get the same
+    configuration here, and so the same run.
     """
     settings = settings or {}
     unknown = [m for m in methods if m not in METHODS]
