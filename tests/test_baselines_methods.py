@@ -24,7 +24,7 @@ SMALL = {
     "simsiam": {"projector": (8, 4), "predictor": (3,)},
     "deepcluster": {"projector": (8, 3), "heads": 2, "prototypes": 4},
     "sela": {"projector": (8, 3), "heads": 2, "prototypes": 4},
-    "swav": {"projector": (8, 3), "prototypes": 5, "queue": 12, "frozen_epochs": 1},
+    "swav": {"projector": (8, 3), "prototypes": 5, "queue": 12, "queue_start": 1, "frozen_epochs": 1},
     "wmse": {"projector": (8, 3), "sub_batch": 4},
     "barlow_twins": {"projector": (8, 4)},
     "vicreg": {"projector": (8, 4)},
@@ -358,16 +358,19 @@ def test_swav_freezes_its_prototypes_in_the_first_epoch_and_keeps_them_on_the_sp
     torch.testing.assert_close(method.prototypes.detach().norm(dim=1), torch.ones(5, dtype=torch.float64))
 
 
-def test_swav_s_queue_starts_after_its_share_of_the_run_and_then_takes_part():
-    method = build("swav", queue_start=0.1)  # of 40 steps: from step 4
+def test_swav_s_queue_starts_at_its_epoch_and_then_takes_part():
+    method = build("swav", queue_start=3)
     seen = []
-    for number in range(1, 7):
-        x = views(number)
-        step(method, x[:, :BATCH], torch.arange(BATCH), number)
+    for epoch in range(6):
+        method.before_epoch(epoch)
+        step(method, views(epoch)[:, :BATCH], torch.arange(BATCH), epoch)
         seen.append(int(method.queues[0].filled().sum()))
     assert seen == [0, 0, 0, 8, 12, 12]
     scores = torch.randn(BATCH, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64).tanh()
     with_queue = method._codes(scores, 0)
+    resumed = build("swav", queue_start=3)
+    resumed.load_state_dict(method.state_dict())
+    assert torch.equal(with_queue, resumed._codes(scores, 0))
     method.queues[0].pushed.zero_()
     assert not torch.allclose(with_queue, method._codes(scores, 0))
 

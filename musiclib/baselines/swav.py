@@ -9,8 +9,9 @@ z and the learned prototypes c on the unit sphere. Caron, Misra, Mairal, Goyal, 
 Public implementations disagree on the scale (the authors' code averages the two directions, the paper's equation 1
 adds them; averaged here), and on several processes: Sinkhorn here runs on the scores of the global batch. The queue
 of older embeddings, which the paper needs where the batch is smaller than the number of prototypes, starts empty,
-begins to fill after `queue_start` of the run, and takes part in the balance with as many rows as it has (the
-authors' code waits until it is full).
+begins to fill at epoch `queue_start`, and takes part in the balance with as many rows as it has (the authors' code
+waits until it is full). It is an epoch and no share of the run: embeddings of a network that still moves fast spoil the
+balance, and a run that ends before that epoch is better off without them.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def swav_loss(
 class SwAVOptions:
     """projector: the paper's 2048-128. prototypes: 512 for small sets, the paper's 3000 is for ImageNet. temperature,
     epsilon, iterations: the paper's. queue: rows per view, the paper's 3840 for batches of 256; 0 for none;
-    queue_start: share of the run without it, the paper's 15 of 200 epochs. frozen_epochs: the prototypes do not
-    learn in the first epoch, as in the paper."""
+    queue_start: epochs without it, the paper's 15. frozen_epochs: the prototypes do not learn in the first epoch, as in
+    the paper."""
 
     projector: tuple[int, ...] = (2048, 128)
     prototypes: int = 512
@@ -61,7 +62,7 @@ class SwAVOptions:
     epsilon: float = 0.05
     iterations: int = 3
     queue: int = 3840
-    queue_start: float = 0.075
+    queue_start: int = 15
     frozen_epochs: int = 1
 
     def __post_init__(self) -> None:
@@ -88,10 +89,13 @@ class SwAV(Method):
         length = min(options.queue, samples)
         self.queues = nn.ModuleList([RowQueue(length, width) for _ in range(2)] if length else [])
         self.register_buffer("epoch", torch.zeros((), dtype=torch.long))
+        self.register_load_state_dict_post_hook(lambda method, _: method.before_epoch(int(method.epoch)))
+        self.before_epoch(0)
         self._new_rows: list[Tensor] = []  # between forward and after_step only
 
     def before_epoch(self, epoch: int) -> None:
         self.epoch.fill_(epoch)
+        self._queueing = bool(self.queues) and epoch >= self.options.queue_start  # beside the buffer: no wait for it
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         check_views(x1, x2, index)
@@ -108,18 +112,19 @@ class SwAV(Method):
 
     @torch.no_grad()
     def _codes(self, scores: Tensor, view: int) -> Tensor:
-        rows = torch.ones(len(scores), dtype=torch.bool, device=scores.device)
-        if self.queues:
+        batch = len(scores)
+        rows = torch.ones(batch, dtype=torch.bool, device=scores.device)
+        if self._queueing:
             queue = self.queues[view]
             scores = torch.cat([scores, cosine_scores(queue.rows, self.prototypes)])
             rows = torch.cat([rows, queue.filled()])
         codes = sinkhorn(scores, self.options.epsilon, self.options.iterations, rows)
-        return codes[: len(codes) - len(self.queues[view].rows)] if self.queues else codes
+        return codes[:batch]
 
     @torch.no_grad()
     def after_step(self, step: int) -> None:
         self.prototypes.copy_(F.normalize(self.prototypes, dim=1))
-        if self._new_rows and step >= self.options.queue_start * self.steps:
+        if self._new_rows and self._queueing:
             for queue, rows in zip(self.queues, self._new_rows, strict=False):  # no queue: nothing to push
                 queue.push(rows)
         self._new_rows = []
