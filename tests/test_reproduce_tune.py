@@ -93,3 +93,21 @@ def test_the_comparison_uses_what_the_search_chose():
     }
     assert jobs
     assert all(job["parameters"]["settings"] == wanted for job in jobs)
+
+
+def test_every_choice_is_the_best_of_its_recorded_trials():
+    found = json.loads((ROOT / "reproduce/results/cpu/tuning.json").read_text())
+    lines = (ROOT / "reproduce/results/cpu/trials.jsonl").read_text().splitlines()
+    trials = [
+        r
+        for r in map(json.loads, lines)
+        if r["config"]["validation"] and {k: r["config"][k] for k in found["base"]} == found["base"]
+    ]
+    for method, best in found["chosen"].items():
+        own = [r for r in trials if r["method"] == method]
+        first = max(own, key=lambda r: r["metrics"][found["space"]["score"]])
+        assert len(own) == best["trials"]
+        assert first["metrics"][found["space"]["score"]] == best["score"]
+        assert first["config"]["lr"] == best["lr"]
+        chosen = json.loads(json.dumps(best["options"]))
+        assert {k: first["config"]["options"][k] for k in chosen} == chosen
