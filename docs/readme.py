@@ -1,6 +1,6 @@
 """Fill the generated parts of the two README files from records: `python docs/readme.py`, or `--check` to compare only.
 
-README.md             claims: `python -m proofs_checks --markdown`; results: the tables of the compact encoder in reproduce/results/cpu/tables
+README.md             claims: `python -m proofs_checks --markdown`; results: tables in reproduce/results/cpu/tables
 benchmarks/README.md  figures: the records under benchmarks/results
 """
 

@@ -14,7 +14,8 @@ Six kinds of rule, all data:
   claim        a claim that a notebook checked itself and put into its record under `key`: true in all of them
 
 A rule is applied to each data set by itself. Where `scale` asks for more epochs or seeds than a data set has, its
-verdict is "not testable at this scale" instead of "not reproduced"; a rule without any rows is "not tested".
+verdict is "not testable at this scale" instead of "not reproduced", and with `either_way: true` instead of "reproduced"
+too; a rule without any rows is "not tested".
 """
 
 from __future__ import annotations
@@ -154,7 +155,8 @@ def overall(verdicts: list[str]) -> str:
 
 def scaled(rule: dict, part: Part, rows: list[dict]) -> Part:
     """Below the scale that the rule asks for: fewer seeds say nothing either way; with fewer epochs a miss is no
-    evidence against the claim, while a success still is evidence for it."""
+    evidence against the claim, while a success still is evidence for it, unless the other side would gain from more
+    epochs as well (`either_way`)."""
     scale = rule.get("scale", {})
     epochs, seeds = min(r["config"].get("epochs", 0) for r in rows), len({r["seed"] for r in rows})
     small = [f"{epochs} epochs, the rule asks for {scale['epochs']}"] if epochs < scale.get("epochs", 0) else []
@@ -163,7 +165,7 @@ def scaled(rule: dict, part: Part, rows: list[dict]) -> Part:
         if seeds < scale.get("seeds", 0)
         else []
     )
-    if few or (small and part.verdict != REPRODUCED):
+    if few or (small and (part.verdict != REPRODUCED or scale.get("either_way"))):
         return Part(part.dataset, NOT_TESTABLE, f"{part.text} ({'; '.join(few + small)})", part.interval, part.runs)
     return part
 

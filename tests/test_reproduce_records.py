@@ -265,6 +265,8 @@ def test_below_the_scale_a_miss_is_no_evidence_but_a_success_is():
     assert verdicts.judge(miss, [rule])[0].verdict == verdicts.NOT_TESTABLE
     assert "8 epochs, the rule asks for 50" in verdicts.judge(miss, [rule])[0].parts[0].text
     assert verdicts.judge(success, [rule])[0].verdict == verdicts.REPRODUCED
+    strict = {**rule, "scale": {**rule["scale"], "either_way": True}}
+    assert verdicts.judge(success, [strict])[0].verdict == verdicts.NOT_TESTABLE
     few = lines_of((0.7, 0.71), (0.6, 0.61), epochs=80)
     assert verdicts.judge(few, [rule])[0].verdict == verdicts.NOT_TESTABLE
 
