@@ -150,8 +150,8 @@ def kept_and_flop(work) -> tuple[int, int]:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
-        work()
-    return sum(kept.values()), flops(work)
+        operations = flops(work)
+    return sum(kept.values()), operations
 
 
 def timed(

@@ -125,6 +125,6 @@ class SwAV(Method):
     def after_step(self, step: int) -> None:
         self.prototypes.copy_(F.normalize(self.prototypes, dim=1))
         if self._new_rows and self._queueing:
-            for queue, rows in zip(self.queues, self._new_rows, strict=False):  # no queue: nothing to push
+            for queue, rows in zip(self.queues, self._new_rows, strict=True):
                 queue.push(rows)
         self._new_rows = []

@@ -138,11 +138,11 @@ def validation_split(imageset: ImageSet, fraction: float = 0.1, seed: int = 0) -
     return imageset.subset(kept), imageset.subset(held, split="validation")
 
 
-def fewer(imageset: ImageSet, samples: int | None) -> ImageSet:
-    """About `samples` images of a training set, stratified by label, always the same ones; the set itself for None, for
-    as many as there are, and for every split but 'train': a test set stays whole."""
+def fewer(imageset: ImageSet, samples: int | None, seed: int = 0) -> ImageSet:
+    """About `samples` images of a training set, stratified by label, the same ones for the same seed; the set itself
+    for None, for as many as there are, and for every split but 'train': a test set stays whole."""
     if samples is None or imageset.split != "train" or samples == len(imageset):
         return imageset
     if isinstance(samples, bool) or not isinstance(samples, int) or not 0 < samples < len(imageset):
         raise ValueError(f"samples must be a whole number in 1..{len(imageset)}, got {samples!r}")
-    return imageset.subset(stratified_indices(imageset.labels, samples / len(imageset), 0)[1])
+    return imageset.subset(stratified_indices(imageset.labels, samples / len(imageset), seed)[1])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from musiclib.coding import hard_codes
 from musiclib.config import TrainConfig
 from musiclib.datasets import ImageSet
-from musiclib.datasets.imageset import stratified_indices
+from musiclib.datasets.imageset import fewer
 from musiclib.evaluate.clusters import evaluate_clusters
 from musiclib.evaluate.features import extract
 from musiclib.evaluate.reference import calibrate, raw_pixels
@@ -66,9 +66,7 @@ def cluster_metrics(
 
     samples: at most so many training images serve for that, the same share of every class, by the run's seed: a few
     clusters need no more, and time goes into features."""
-    part = train
-    if len(train) > samples:
-        part = train.subset(stratified_indices(train.labels, samples / len(train), config.seed)[1])
+    part = fewer(train, min(samples, len(train)), config.seed)
     features = frozen_features(runs, config, train, test, part=part)
     codes = {}
     if config.method == "music":
