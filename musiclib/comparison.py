@@ -18,6 +18,7 @@ from musiclib.config import TrainConfig
 from musiclib.datasets import DatasetMissing
 from musiclib.intervals import Interval, paired_difference
 from musiclib.methods import METHODS
+from musiclib.names import VARIANTS, method_of
 from musiclib.training.steps import Stopped
 
 if TYPE_CHECKING:
@@ -38,32 +39,37 @@ def rows(
     supervised_epochs: int = 0,
     warmup: float = 1.0,
 ) -> dict[str, dict[str, Any]]:
-    """The configurations of a comparison without method and seed: row -> fields of `TrainConfig`.
+    """The configurations of a comparison without seed: row -> fields of `TrainConfig`.
 
-    Methods in the order given, then random, pixels and supervised. shared: what a fair comparison holds fixed (data
-    set, encoder, batch, views). settings: row -> {"lr": ..., "options": {...}}, what tuning has chosen, in place of
-    `lr` and the method's defaults; rows that are not run may have some. supervised_epochs: 0 for as many as the
-    methods. warmup: epochs in which the rate rises, of all trained rows. Notebooks that want the same row get the same
-    configuration here, and so the same run.
+    Rows in the order given, then random, pixels and supervised. methods: rows of `musiclib.names`, or labels of the
+    caller's own, whose settings then say which method they train: one method may stand twice. shared: what a fair
+    comparison holds fixed (data set, encoder, batch, views). settings: row -> {"lr": ..., "options": {...}}, what
+    tuning has chosen, in place of `lr` and the method's defaults, and "method" for a label; rows that are not run may
+    have some. supervised_epochs: 0 for as many as the methods. warmup: epochs in which the rate rises, of all trained
+    rows. Notebooks that want the same row get the same configuration here, and so the same run.
     """
     settings = settings or {}
-    unknown = [m for m in methods if m not in METHODS]
+    known = [*METHODS, *VARIANTS]
+    unknown = [m for m in methods if m not in known and "method" not in settings.get(m, {})]
     if unknown or len(set(methods)) != len(methods):
-        raise ValueError(f"methods={list(methods)}: each once, out of {', '.join(METHODS)}")
+        raise ValueError(
+            f"methods={list(methods)}: each once, out of {', '.join(known)}, or a label whose settings name its method"
+        )
     for name, chosen in settings.items():
-        if name not in METHODS and name != "supervised":
-            raise ValueError(f"settings has {name!r}; the names are: {', '.join([*METHODS, 'supervised'])}")
-        if extra := set(chosen) - {"lr", "options"}:
-            raise ValueError(f"settings[{name!r}] has {sorted(extra)}; the names are: lr, options")
+        if name not in known and name != "supervised" and "method" not in chosen:
+            raise ValueError(f"settings has {name!r}; the names are: {', '.join([*known, 'supervised'])}")
+        if extra := set(chosen) - {"lr", "options", "method"}:
+            raise ValueError(f"settings[{name!r}] has {sorted(extra)}; the names are: lr, options, method")
     found: dict[str, dict[str, Any]] = {}
     for name in [*methods, "random", "pixels", "supervised"]:
         if name in ("random", "pixels"):
             found[name] = {**shared, "method": name}
             continue
         chosen = settings.get(name, {})
+        trained = method_of(name, **{k: chosen[k] for k in ("method", "options") if k in chosen})
         found[name] = {
-            **shared, "method": name, "epochs": epochs, "lr": chosen.get("lr", lr), "optimiser": optimiser,
-            "options": dict(chosen.get("options", {})), "warmup_epochs": warmup,
+            **shared, **trained, "epochs": epochs, "lr": chosen.get("lr", lr), "optimiser": optimiser,
+            "warmup_epochs": warmup,
         }  # fmt: skip
     found["supervised"]["epochs"] = supervised_epochs or epochs
     return found

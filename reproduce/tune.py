@@ -24,6 +24,7 @@ import yaml
 from tqdm import tqdm
 
 from musiclib.config import TrainConfig
+from musiclib.names import VARIANTS, method_of
 from musiclib.record import write_json
 
 SPACE = Path(__file__).with_name("tuning.yaml")
@@ -76,8 +77,9 @@ def search(
     space: dict[str, Any] | None = None,
     rounds: int = 2,
 ) -> dict[str, Any]:
-    """Run the rounds for all methods; {method: {lr, options, score, trials, ...}}, also written to OUT/chosen.json.
+    """Run the rounds for all rows; {row: {lr, options, score, trials, ...}}, also written to OUT/chosen.json.
 
+    methods: rows of `musiclib.names`: methods, variants of them with options of their own, and supervised.
     base: fields of TrainConfig shared by all trials. Trials of one round run `workers` at a time. rounds: 1 stops after
     the learning rates; a later call with 2 finds those trials finished.
     """
@@ -92,7 +94,8 @@ def search(
 
     def one(job: tuple[str, dict[str, Any]]) -> None:
         method, changes = job
-        config = TrainConfig.from_dict(base | {"method": method, "validation": True} | changes)
+        row = method_of(method, options=changes.get("options"))
+        config = TrainConfig.from_dict(base | {"validation": True} | changes | row)
         trials[method].append((score(run_trial(config, out, data_root, threads, device), space["score"]), config))
         bar.update()
 
@@ -116,9 +119,10 @@ def search(
     for method in methods:
         scores = sorted((s for s, _ in trials[method]), reverse=True)
         best = winner(method)
+        own = VARIANTS.get(method, {}).get("options", {})
         chosen[method] = {
             "lr": best.lr,
-            "options": best.options,
+            "options": {k: v for k, v in best.options.items() if k not in own},
             "score": scores[0],
             "trials": len(scores),
             "margin": scores[0] - scores[1] if len(scores) > 1 else None,
@@ -137,7 +141,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=512, help="batch of every trial (default 512)")
     parser.add_argument("--seed", type=int, default=100, help="seed of the trials; the tables use others (default 100)")
     parser.add_argument("--rounds", type=int, choices=(1, 2), default=2, help="1: learning rates only (default 2)")
-    parser.add_argument("--methods", nargs="+", metavar="METHOD", help="which methods (default: all)")
+    parser.add_argument("--methods", nargs="+", metavar="ROW", help="which rows (default: all)")
     parser.add_argument("--workers", type=int, default=1, help="trials at a time (default 1)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads of a trial (default: all)")
     parser.add_argument("--device", help="cpu, cuda ... (default: a GPU where there is one)")

@@ -10,7 +10,7 @@ from musiclib.config import TrainConfig
 from musiclib.datasets import DatasetMissing
 from musiclib.intervals import Interval, mean_interval
 from musiclib.methods import METHODS
-from musiclib.names import FAMILIES, NAMES, family
+from musiclib.names import FAMILIES, NAMES, family, row_of
 from musiclib.training.steps import Stopped
 
 SHARED = {"dataset": "digits", "dataset_options": {}, "encoder": "tiny", "batch": 64, "views": {}}
@@ -180,3 +180,24 @@ def test_every_method_has_a_name_and_exactly_one_family():
         assert sum(row in members for members in FAMILIES.values()) == 1
     assert family("barlow_twins") == "decorrelation"
     assert comparison.LEAST_SEEDS == 3
+
+
+def test_the_two_rows_of_music_differ_in_the_invariance_weight_alone():
+    found = configurations(
+        plan(["music_entropies", "music"], settings={"music_entropies": {"options": {"segments": 8}}}), seed=0, seeds=1
+    )
+    weights = {row: c.resolved().options["invariance_weight"] for (row, _), c in found.items() if c.method == "music"}
+    assert weights == {"music_entropies": 0.0, "music": 1.0}
+    assert found["music_entropies", 0].options["segments"] == 8
+
+
+def test_a_label_of_its_own_names_the_method_it_trains_so_that_one_method_can_stand_twice():
+    found = plan(["simclr", "warm"], settings={"warm": {"method": "simclr", "options": {"temperature": 0.5}}})
+    assert [found[row]["method"] for row in ("simclr", "warm")] == ["simclr"] * 2
+    assert [found[row]["options"] for row in ("simclr", "warm")] == [{}, {"temperature": 0.5}]
+
+
+def test_a_run_is_found_in_its_row_by_its_options():
+    assert row_of("music", {"invariance_weight": 0.0, "segments": 8}) == "music_entropies"
+    assert row_of("music", {"invariance_weight": 0.3}) == row_of("music") == "music"
+    assert row_of("simclr", {"invariance_weight": 0.0}) == "simclr"

@@ -110,3 +110,13 @@ def test_every_choice_is_the_best_of_its_recorded_trials():
         assert first["metrics"][found["space"]["score"]] == best["score"]
         assert first["config"]["lr"] == best["lr"]
         assert {k: first["config"]["options"][k] for k in best["options"]} == best["options"]
+
+
+def test_a_variant_keeps_its_own_options_through_the_whole_search(monkeypatch, tmp_path):
+    asked = fake_trials(monkeypatch, lambda c: 0.5)
+    space = {**SPACE, "main": {"music_entropies": [{"units": 8}]}}
+    common = {"workers": 1, "data_root": None, "threads": 1}
+    chosen = tune.search({"dataset": "digits"}, ["music_entropies"], tmp_path, space=space, **common)
+    assert {(c.method, c.options["invariance_weight"]) for c in asked} == {("music", 0.0)}
+    assert asked[-1].options["units"] == 8
+    assert "invariance_weight" not in chosen["music_entropies"]["options"]
