@@ -18,19 +18,18 @@ import sys
 from pathlib import Path
 
 from musiclib.record import jsonable, now, provenance, write_json, write_text
-from proofs_checks import report
+from proofs_checks import RESULTS, report
 from proofs_checks.claims import CLAIMS, checks_of
-from proofs_checks.mutants import MUTANTS
 from proofs_checks.profiles import PROFILES, QUICK
 from proofs_checks.register import CHECKS
-from proofs_checks.trial import ROOT, Plan, Trial, default_jobs, store, try_all
+from proofs_checks.trial import Plan, Trial, checks_hash, default_jobs, folder_of, try_all
+from proofs_checks.wrong import MUTANTS
 
-RESULTS = ROOT.parent / "reproduce" / "results" / "proofs"
 OUT = Path("outputs/proofs")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options."""
+    """The parser of the options."""
     p = argparse.ArgumentParser(
         prog="python -m proofs_checks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -42,13 +41,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--write", action="store_true", help=f"store the results for the repository under {RESULTS.name}/")
     p.add_argument("--jobs", type=int, default=None, help="processes (default: one per core)")
     p.add_argument("--seed", type=int, default=0, help="seed of the thorough profile; quick tries the same always")
-    p.add_argument("--out", type=Path, default=OUT, help=f"where results of long runs are kept (default: {OUT})")
+    p.add_argument("--out", type=Path, default=OUT, help=f"where results of long runs go (default: {OUT})")
     p.add_argument("--fresh", action="store_true", help="try again what an earlier run has finished")
     return p
 
 
 def names_of(ids: list[str] | None) -> list[str]:
-    """Names of the checks that carry the claims; all checks without a choice."""
+    """The names of the checks that carry the claims; all checks when no claim is named."""
     if not ids:
         return list(CHECKS)
     unknown = [one for one in ids if one not in CLAIMS]
@@ -58,16 +57,16 @@ def names_of(ids: list[str] | None) -> list[str]:
 
 
 def carry_out(names: list[str], plan: Plan, options: argparse.Namespace) -> dict[str, Trial]:
-    """The trials of a plan; long plans keep theirs on disk."""
+    """Try the named checks; long plans store their trials on disk. Returns name -> trial."""
     out = options.out if plan.profile is not QUICK or plan.controls == "all" else None
     if out is not None and options.fresh:
-        for path in store(plan, out).glob("*.json"):
+        for path in folder_of(plan, out).glob("*.json"):
             path.unlink()
     return {trial.check: trial for trial in try_all(names, plan, jobs=options.jobs or default_jobs(), out=out)}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run; returns the exit status."""
+    """Carry out the command; returns the exit status."""
     options = parser().parse_args(arguments)
     if options.markdown:
         print(report.readme_table())
@@ -94,18 +93,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write_results(options: argparse.Namespace, rows: list[report.Row], trials: dict[str, Trial]) -> list[str]:
-    """Store the rows of this run and a kill matrix of all checks, with where they came from."""
+    """Store the rows of this run and a kill matrix of all checks, with their origin; returns what survives it."""
     if options.claim:
         raise SystemExit("--write stores all claims; leave out --claim")
     matrix = trials if options.controls else carry_out(list(CHECKS), Plan(QUICK, 0, "all"), options)
     source = {**provenance(), "date": now(), "profile": options.profile, "seed": options.seed}
-    source["code"]["checks"] = store(Plan(QUICK), Path()).name.rsplit("-", 1)[-1]
+    source["code"]["checks"] = checks_hash()
     write_json(RESULTS / "claims.json", {"provenance": source, **report.claims_json(rows, trials)})
     write_json(RESULTS / "kill_matrix.json", {"provenance": source, **report.matrix_json(matrix)})
-    commit = (source["code"]["commit"] or "unknown")[:12] + (" with changes" if source["code"]["dirty"] else "")
+    origin = report.describe_origin(f"python -m proofs_checks --write --profile {options.profile}", source)
     head = (
-        f"# Claims\n\nWritten by `python -m proofs_checks --write --profile {options.profile}` on {source['date']}, "
-        f"commit {commit}, torch {source['environment']['torch']}, seed {options.seed}. {len(trials)} checks, "
+        f"# Claims\n\n{origin}, torch {source['environment']['torch']}, seed {options.seed}. {len(trials)} checks, "
         f"{sum(t.tried for t in trials.values())} examples, {len(MUTANTS)} wrong losses, "
         f"{len(report.survivors(matrix))} survivors.\n\nSlack: by how much the tightest inequality held, in nats "
         f"(rounding may leave it at -1e-15). Error/tolerance: the largest share of its derived tolerance that an "

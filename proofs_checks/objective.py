@@ -1,18 +1,76 @@
-"""What a check may ask of an implementation of MUSIC: the thing under test.
+"""What a check may ask of an implementation of MUSIC, the thing under test, and what it shows it: `Codes`, `Logits`.
 
 `Objective` answers with the library. `Assembled` answers with the same equations put together from small parts, so that
-a wrong loss (see `mutants`) can replace exactly one of them; that `Assembled` itself passes every check is asserted in
-`test_controls.py`, so a mutant that fails does so because of the part it replaced.
+a wrong loss (see `wrong`) can replace exactly one of them; that `Assembled` itself passes every check is asserted in
+`tests/test_controls.py`, so a wrong loss that fails does so because of the part it replaced.
 
 Letters: N samples, S segments, K units a segment, D = S * K; z logits (N, D); q codes (N, S, K); P joint (S, S, K, K);
 all logarithms natural.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 import musiclib
 from musiclib.objective import phi
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Two views' codes (N, S, K), float64, rows on the closed simplex."""
+
+    q1: Tensor
+    q2: Tensor
+    label: str = ""
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return self.q1.shape[0]
+
+    @property
+    def s(self) -> int:
+        """Number of segments."""
+        return self.q1.shape[1]
+
+    @property
+    def k(self) -> int:
+        """Units a segment."""
+        return self.q1.shape[2]
+
+    def __repr__(self) -> str:
+        return f"Codes(N={self.n}, S={self.s}, K={self.k}, {self.label})"
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Two views' logits (N, D), float64, with the number of segments and the temperature that belong to them."""
+
+    z1: Tensor
+    z2: Tensor
+    s: int
+    t: float = 1.0
+    label: str = ""
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return self.z1.shape[0]
+
+    @property
+    def k(self) -> int:
+        """Units a segment."""
+        return self.z1.shape[1] // self.s
+
+    @property
+    def magnitude(self) -> float:
+        """The largest |z / t|."""
+        return float(torch.maximum(self.z1.abs().max(), self.z2.abs().max())) / self.t
+
+    def __repr__(self) -> str:
+        return f"Logits(N={self.n}, S={self.s}, K={self.k}, t={self.t}, {self.label})"
 
 
 class Objective:
@@ -65,31 +123,32 @@ class Assembled(Objective):
 
     name = "assembled"
 
-    # codes ----------------------------------------------------------------------------------------
     def log_codes(self, z: Tensor, segments: int, temperature: float) -> Tensor:
+        """Log-probabilities (N, S, K) of logits (N, D)."""
         return torch.log_softmax(z.reshape(len(z), segments, -1) / temperature, dim=-1)
 
     def codes(self, z: Tensor, segments: int, temperature: float = 1.0) -> Tensor:
         return self.log_codes(z, segments, temperature).exp()
 
-    # joint ----------------------------------------------------------------------------------------
     def joint(self, q1: Tensor, q2: Tensor) -> Tensor:
         return torch.einsum("nsi,ntj->stij", q1, q2) / len(q1)
 
     def phi(self, p: Tensor) -> Tensor:
         return p * p.clamp_min(torch.finfo(p.dtype).tiny).log()
 
-    # terms ----------------------------------------------------------------------------------------
     def diagonal(self, joint: Tensor) -> Tensor:
+        """The diagonal term of a joint (S, S, K, K)."""
         return self.phi(torch.einsum("ssii->si", joint)).sum() / len(joint)
 
     def off_diagonal(self, joint: Tensor) -> Tensor:
+        """The off-diagonal term of a joint (S, S, K, K); zero for one segment."""
         segments = len(joint)
         if segments == 1:
             return joint.sum() * 0
         return self.phi(joint[self.off_blocks(segments)]).sum() / (segments * (segments - 1))
 
     def off_blocks(self, segments: int) -> Tensor:
+        """Which blocks (S, S) of the joint the off-diagonal term takes: those of two different segments."""
         return ~torch.eye(segments, dtype=torch.bool)
 
     def mean_surprise(self, log_agreement: Tensor) -> Tensor:
@@ -97,21 +156,20 @@ class Assembled(Objective):
         return -log_agreement.mean()
 
     def invariance(self, q1: Tensor, q2: Tensor) -> Tensor:
+        """The invariance term of codes."""
         return self.mean_surprise((q1 * q2).sum(-1).log())
 
     def logit_invariance(self, z1: Tensor, z2: Tensor, segments: int, temperature: float) -> Tensor:
+        """The invariance term of logits, in the log domain."""
         log_q1, log_q2 = self.log_codes(z1, segments, temperature), self.log_codes(z2, segments, temperature)
         return self.mean_surprise(torch.logsumexp(log_q1 + log_q2, dim=-1))
 
-    # the whole ------------------------------------------------------------------------------------
     def code_terms(self, q1: Tensor, q2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         joint = self.joint(q1, q2)
         return self.diagonal(joint), self.off_diagonal(joint), self.invariance(q1, q2)
 
-    def entropy_terms(self, q1: Tensor, q2: Tensor) -> Tensor:
-        diagonal, off_diagonal, _ = self.code_terms(q1, q2)
-        return diagonal + off_diagonal
-
     def logit_loss(self, z1: Tensor, z2: Tensor, segments: int, temperature: float = 1.0, lam: float = 1.0) -> Tensor:
-        loss = self.entropy_terms(self.codes(z1, segments, temperature), self.codes(z2, segments, temperature))
+        codes = self.codes(z1, segments, temperature), self.codes(z2, segments, temperature)
+        diagonal, off_diagonal, _ = self.code_terms(*codes)
+        loss = diagonal + off_diagonal
         return loss + lam * self.logit_invariance(z1, z2, segments, temperature) if lam else loss

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Profile:
-    """examples: tried per check; controls: tried per declared control, at most, before it counts as a survivor; matrix:
-    the same for a wrong loss that the check does not declare, when the whole kill matrix is asked for."""
+    """How many examples a run tries.
+
+    examples: per check; controls: per declared control, at most, before it counts as a survivor; matrix: the same for a
+    wrong loss that the check does not declare, when the whole kill matrix is asked for.
+    """
 
     name: str
     examples: int
@@ -24,5 +27,5 @@ PROFILES = {profile.name: profile for profile in (QUICK, THOROUGH)}
 
 
 def quick_examples(cost: float) -> int:
-    """Examples of the quick profile for a check of the given cost (1 is about two milliseconds an example)."""
+    """How many examples the quick profile tries of a check of the given cost (1: about two milliseconds an example)."""
     return max(3, round(QUICK.examples / cost))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ SOURCES = ("excerpt", "follow-up", "project")
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim.
+    """One claim of the theory, with its proof.
 
     statement: one sentence of plain text; latex: the formula; words: the phrase of the source, verbatim, or None;
     premises: what has to hold, exactly; verdict: one of VERDICTS; proof: a few lines; corrected: for a claim that is
@@ -75,6 +75,7 @@ class Check:
 
     @property
     def section(self) -> str:
+        """The file that holds it, without its ending."""
         return self.body.__module__.rsplit(".", 1)[-1]
 
 
@@ -89,7 +90,11 @@ def check(
     examples: Sequence[Mapping[str, Any]] = (),
     cost: float = 1.0,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a check for `claims`. `examples` are tried first, always; without `given` the body runs once."""
+    """Register the decorated function as a check of `claims`.
+
+    given: strategies of its arguments, without which it runs once; examples: arguments that are always tried, and
+    first; kills, breaks_without: its controls; cost: as in `Check`. ValueError if another check has that name.
+    """
 
     def register(body: Callable[..., None]) -> Callable[..., None]:
         name = body.__name__
@@ -108,9 +113,7 @@ def check(
 
 @dataclass
 class Ledger:
-    """Margins seen while a check runs: `slack` of inequalities (in their own units), `share` = largest error /
-    tolerance.
-    """
+    """Margins seen while a check runs: the smallest slack of its inequalities, the largest share of a tolerance."""
 
     slack: float = math.inf
     share: float = 0.0
@@ -135,17 +138,22 @@ def note_share(share: float) -> None:
 
 @dataclass
 class Outcome:
-    """What became of a check on an objective: 'held', 'refuted' (an assertion failed) or 'crashed' (anything else)."""
+    """What became of a check on an objective.
+
+    verdict: 'held', 'refuted' (an assertion failed) or 'crashed' (anything else); tried: examples; slack: of the
+    tightest inequality, None without one; share: the largest share of its tolerance that an equality used.
+    """
 
     check: str
-    objective: str
     verdict: str
     tried: int
     slack: float | None
     share: float
     seconds: float
     message: str = ""
-    error: BaseException | None = field(default=None, repr=False, compare=False)
+
+    # what stopped it; no field, so that it stays out of data and comparisons
+    error = None
 
 
 def run(
@@ -156,17 +164,18 @@ def run(
     entropy: int | None = None,
     shrink: bool = False,
 ) -> Outcome:
-    """Try `check` on a fresh objective per example, `examples` times at most; `entropy` seeds the draws (None: fixed by
-    the name).
+    """Try `check` on a fresh objective per example, `examples` times at most.
+
+    entropy: seed of the draws, fixed by the check's name when None; shrink: look for the smallest failing example.
     """
     ledger, started = Ledger(), time.perf_counter()
-    name = objective().name
 
     def trial(**drawn: Any) -> None:
         ledger.tried += 1
         check.body(objective(), **drawn)
 
-    trial.__name__ = trial.__qualname__ = check.name  # the fixed seed of a derandomised run is made from the name
+    # the fixed seed of a derandomised run is made from the name
+    trial.__name__ = trial.__qualname__ = check.name
     tested: Callable[[], None] = trial
     if check.given:
         decorated = given(**check.given)(trial)
@@ -186,20 +195,18 @@ def run(
         )(decorated)
         if entropy is not None:
             tested = seed(entropy)(tested)
-    verdict, message, error = "held", "", None
+    verdict, error = "held", None
     _LEDGERS.append(ledger)
     try:
         with torch.autograd.set_detect_anomaly(False):
             tested()
-    except AssertionError as failure:
-        verdict, error = "refuted", failure
     except Exception as failure:
-        verdict, error = "crashed", failure
+        verdict, error = "refuted" if isinstance(failure, AssertionError) else "crashed", failure
     finally:
         _LEDGERS.pop()
-    if error is not None:
-        message = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    message = "" if error is None else f"{type(error).__name__}: {error}".splitlines()[0][:300]
     slack = None if ledger.slack == math.inf else ledger.slack
-    return Outcome(
-        check.name, name, verdict, ledger.tried, slack, ledger.share, time.perf_counter() - started, message, error
-    )
+    seconds = time.perf_counter() - started
+    outcome = Outcome(check.name, verdict, ledger.tried, slack, ledger.share, seconds, message)
+    outcome.error = error
+    return outcome

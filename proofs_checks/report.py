@@ -1,22 +1,27 @@
-"""From trials to tables: one row a claim, the kill matrix, and the table of the README."""
+"""From trials to tables: one row a claim, the kill matrix, the table of the README, and the one Markdown table."""
 
 from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from proofs_checks.claims import CLAIMS, checks_of
-from proofs_checks.mutants import MUTANTS
 from proofs_checks.register import CHECKS, Claim
 from proofs_checks.trial import Trial
+from proofs_checks.wrong import MUTANTS
 
 
 @dataclass(frozen=True)
 class Row:
-    """One claim: how many checks carry it, examples tried, smallest slack of its inequalities (None if it has none),
-    largest share of a tolerance that an equality used, controls gone red of all, and whether all is as registered."""
+    """What a run saw of one claim.
+
+    checks: how many carry it; tried: examples; slack: the smallest of its inequalities, None if it has none; share: the
+    largest share of a tolerance that an equality used; killed: how many of its controls went red; green: whether all is
+    as registered.
+    """
 
     id: str
     verdict: str
@@ -50,25 +55,29 @@ def row_of(claim: Claim, trials: Mapping[str, Trial]) -> Row:
     )
 
 
+def _scientific(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:.{digits}e}"
+
+
 def text_table(rows: list[Row]) -> str:
-    """Rows for a terminal."""
+    """Rows as a table for a terminal."""
     width = max(20, shutil.get_terminal_size((140, 24)).columns - 89)
     lines = [
         f"{'':2}{'claim':<6}{'verdict':<22}{'checks':>6}{'examples':>10}{'slack':>11}{'error/tol':>11}{'controls':>10}"
         f"   statement"
     ]
     for row in rows:
-        slack = "-" if row.slack is None else f"{row.slack:.2e}"
         controls = f"{row.killed}/{row.controls}"
         lines.append(
-            f"{'ok' if row.green else '!!':<3}{row.id:<5}{row.verdict:<22}{row.checks:>6}{row.tried:>10}{slack:>11}"
-            f"{row.share:>11.1e}{controls:>10}   {textwrap.shorten(row.statement, width, placeholder=' ...')}"
+            f"{'ok' if row.green else '!!':<3}{row.id:<5}{row.verdict:<22}{row.checks:>6}{row.tried:>10}"
+            f"{_scientific(row.slack, 2):>11}{_scientific(row.share):>11}{controls:>10}   "
+            f"{textwrap.shorten(row.statement, width, placeholder=' ...')}"
         )
     return "\n".join(lines)
 
 
 def failures(trials: Mapping[str, Trial]) -> list[str]:
-    """One line for everything that is not as registered."""
+    """What is not as registered, one line each."""
     lines = []
     for name, trial in sorted(trials.items()):
         if trial.verdict != "held":
@@ -91,7 +100,10 @@ def survivors(trials: Mapping[str, Trial]) -> list[str]:
 
 
 def matrix_table(trials: Mapping[str, Trial]) -> str:
-    """Wrong losses by checks: X declared and refuted, x refuted, ! crashed, . held, and how many refute each."""
+    """The kill matrix as text: a line a wrong loss, a mark a check, and how many checks refute the loss.
+
+    X: declared and refuted; x: refuted; !: crashed; .: held.
+    """
     names = sorted(trials, key=lambda name: (CHECKS[name].section, name))
     lines = [f"{number:>4}  {CHECKS[name].section}.{name}" for number, name in enumerate(names, 1)]
     lines += ["", " " * 28 + "".join(str(number % 10) for number in range(1, len(names) + 1)) + "  refuted by"]
@@ -108,10 +120,14 @@ def matrix_table(trials: Mapping[str, Trial]) -> str:
 
 def matrix_json(trials: Mapping[str, Trial]) -> dict:
     """The kill matrix as data: refuted[wrong loss] = names of the checks, crashed likewise, survivors."""
+
+    def checks_that(verdict: str) -> dict[str, list[str]]:
+        return {m: sorted(n for n, t in trials.items() if t.controls.get(m) == verdict) for m in MUTANTS}
+
     return {
         "checks": {name: {"section": CHECKS[name].section, "declared": list(CHECKS[name].kills)} for name in trials},
-        "refuted": {m: sorted(n for n, t in trials.items() if t.controls.get(m) == "refuted") for m in MUTANTS},
-        "crashed": {m: sorted(n for n, t in trials.items() if t.controls.get(m) == "crashed") for m in MUTANTS},
+        "refuted": checks_that("refuted"),
+        "crashed": checks_that("crashed"),
         "survivors": survivors(trials),
     }
 
@@ -119,32 +135,37 @@ def matrix_json(trials: Mapping[str, Trial]) -> dict:
 # markdown -----------------------------------------------------------------------------------------
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+def markdown_table(head: str, rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table of rows of cells, in which a pipe and a line break are no mark-up; `head` is its first line."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"
+
+    return "\n".join([head, "|---" * (head.count("|") - 1) + "|", *map(line, rows)])
+
+
+def describe_origin(command: str, source: Mapping[str, Any]) -> str:
+    """The beginning of a stored page: the command, date and commit that it comes from."""
+    commit = (source["code"]["commit"] or "unknown")[:12] + (" with changes" if source["code"]["dirty"] else "")
+    return f"Written by `{command}` on {source['date']}, commit {commit}"
 
 
 def readme_table() -> str:
     """The paper's words with their verdicts and exact premises: the table of the README, from the register alone."""
-    lines = ["| | The words | Read as | Verdict | Exactly when |", "|---|---|---|---|---|"]
+    rows = []
     for claim in CLAIMS.values():
         if claim.words:
             exact = claim.premises if claim.corrected is None else f"True instead: {claim.corrected}"
             exact += f" {claim.where}" if claim.where else ""
-            cells = (claim.id, f"“{claim.words}”", claim.statement, f"**{claim.verdict}**", exact)
-            lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    return "\n".join(lines)
+            rows.append((claim.id, f"“{claim.words}”", claim.statement, f"**{claim.verdict}**", exact))
+    return markdown_table("| | The words | Read as | Verdict | Exactly when |", rows)
 
 
 def claims_table(rows: list[Row]) -> str:
     """Every claim with formula, premises, verdict, proof, and what the last run saw."""
-    lines = [
-        "| | Statement | Formula | Premises | Verdict | Proof | Checks | Examples | Slack | Error/tolerance "
-        "| Controls |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        claim = CLAIMS[row.id]
-        cells = (
+
+    def cells(row: Row, claim: Claim) -> tuple[str, ...]:
+        return (
             claim.id,
             claim.statement,
             f"${claim.latex}$",
@@ -153,16 +174,14 @@ def claims_table(rows: list[Row]) -> str:
             claim.proof + (f" {claim.where}" if claim.where else ""),
             ", ".join(check.name for check in checks_of(claim)),
             f"{row.tried}",
-            "-" if row.slack is None else f"{row.slack:.1e}",
-            f"{row.share:.1e}",
+            _scientific(row.slack),
+            _scientific(row.share),
             f"{row.killed}/{row.controls}",
         )
-        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    return "\n".join(lines)
 
-
-def _names(claim: str) -> list[str]:
-    return [check.name for check in checks_of(CLAIMS[claim])]
+    head = "| | Statement | Formula | Premises | Verdict | Proof "
+    head += "| Checks | Examples | Slack | Error/tolerance | Controls |"
+    return markdown_table(head, [cells(row, CLAIMS[row.id]) for row in rows])
 
 
 def claims_json(rows: list[Row], trials: Mapping[str, Trial]) -> dict:

@@ -1,4 +1,4 @@
-"""Try checks and their controls, in parallel processes, one result a check, kept so that a long run can be resumed.
+"""Try checks and their controls, in parallel processes; results are stored, so that a long run can be resumed.
 
 A control is a wrong loss that the check must refute by an assertion, or a premise without which its conclusion fails.
 """
@@ -17,48 +17,43 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-import proofs_checks
-import proofs_checks.checks  # registers the checks
+# its import registers the checks
+import proofs_checks.checks  # noqa: F401
 from musiclib.record import sources_hash, write_json
-from proofs_checks.mutants import MUTANTS
+from proofs_checks import ROOT
 from proofs_checks.objective import Objective
 from proofs_checks.profiles import Profile, quick_examples
-from proofs_checks.register import CHECKS, run
-
-ROOT = Path(proofs_checks.__file__).resolve().parent
+from proofs_checks.register import CHECKS, Outcome, run
+from proofs_checks.wrong import MUTANTS
 
 
 @dataclass
-class Trial:
-    """What became of one check: on the library, and of each control ('refuted' is what a control should be)."""
+class Trial(Outcome):
+    """What became of one check on the library, and of each of its controls ('refuted' is what a control should be)."""
 
-    check: str
-    verdict: str
-    tried: int
-    slack: float | None
-    share: float
-    seconds: float
-    message: str = ""
     controls: dict[str, str] = field(default_factory=dict)
     premises: dict[str, str] = field(default_factory=dict)
 
     @property
     def green(self) -> bool:
-        """The check held, every declared wrong loss was refuted, every dropped premise broke the conclusion."""
+        """Whether the check held, every declared wrong loss was refuted, every dropped premise broke the conclusion."""
         declared = all(self.controls.get(name) == "refuted" for name in CHECKS[self.check].kills)
         return self.verdict == "held" and declared and all(x == "refuted" for x in self.premises.values())
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to try: the profile, the seed of the thorough profile, and whether all wrong losses are tried, or none, or
-    those that each check declares."""
+    """How to try checks: the profile, and the seed of the thorough one.
+
+    controls: which wrong losses are tried, 'declared' (those that each check declares), 'all' or 'none'.
+    """
 
     profile: Profile
     seed: int = 0
     controls: str = "declared"
 
     def wrong_losses(self, name: str) -> Sequence[str]:
+        """The wrong losses that are tried on the check of that name."""
         return {"declared": CHECKS[name].kills, "all": tuple(MUTANTS), "none": ()}[self.controls]
 
 
@@ -68,8 +63,7 @@ def try_check(name: str, plan: Plan) -> Trial:
     quick = plan.profile.name == "quick"
     entropy = None if quick else int.from_bytes(hashlib.sha256(f"{plan.seed}/{name}".encode()).digest()[:6], "big")
     examples = quick_examples(check.cost) if quick else plan.profile.examples
-    outcome = run(check, Objective, examples=examples, entropy=entropy)
-    trial = Trial(name, outcome.verdict, outcome.tried, outcome.slack, outcome.share, outcome.seconds, outcome.message)
+    trial = Trial(**asdict(run(check, Objective, examples=examples, entropy=entropy)))
     for mutant in plan.wrong_losses(name):
         most = plan.profile.controls if mutant in check.kills else plan.profile.matrix
         trial.controls[mutant] = run(check, MUTANTS[mutant], examples=most).verdict
@@ -82,9 +76,14 @@ def try_check(name: str, plan: Plan) -> Trial:
     return trial
 
 
-def store(plan: Plan, out: Path) -> Path:
+def checks_hash() -> str:
+    """12 hexadecimal digits over every Python file of this package."""
+    return sources_hash(ROOT / "proofs_checks")
+
+
+def folder_of(plan: Plan, out: Path) -> Path:
     """The folder of a plan's results: another one for every state of the sources."""
-    return out / f"{plan.profile.name}-{plan.controls}-seed{plan.seed}-{sources_hash()}-{sources_hash(ROOT)}"
+    return out / f"{plan.profile.name}-{plan.controls}-seed{plan.seed}-{sources_hash()}-{checks_hash()}"
 
 
 def _work(task: tuple[str, Plan, str | None]) -> Trial:
@@ -93,7 +92,8 @@ def _work(task: tuple[str, Plan, str | None]) -> Trial:
     if path is not None and path.exists():
         return Trial(**json.loads(path.read_text()))
     trial = try_check(name, plan)
-    if path is not None and trial.green:  # a failure is tried again by the next run
+    # a failure is tried again by the next run
+    if path is not None and trial.green:
         write_json(path, asdict(trial))
     return trial
 
@@ -105,17 +105,18 @@ def _one_thread() -> None:
 def try_all(names: Sequence[str], plan: Plan, *, jobs: int = 1, out: Path | None = None) -> Iterator[Trial]:
     """Try the named checks, dearest first, yielding each result as it is ready.
 
-    jobs: processes, one thread each. out: where results are kept; a check that is already there, with the same
+    jobs: processes, one thread each. out: where results are stored; a check that is already there, with the same
     sources, is not tried again.
     """
-    folder = str(store(plan, out)) if out is not None else None
+    folder = str(folder_of(plan, out)) if out is not None else None
     tasks = [(name, plan, folder) for name in sorted(names, key=lambda name: -CHECKS[name].cost)]
     bar = tqdm(total=len(tasks), unit="check", disable=not sys.stderr.isatty(), leave=False)
     if jobs <= 1 or len(tasks) <= 1:
         results: Iterator[Trial] = map(_work, tasks)
         yield from _progress(results, bar, len(tasks))
         return
-    context = multiprocessing.get_context("spawn")  # a forked torch may deadlock
+    # a forked torch may deadlock
+    context = multiprocessing.get_context("spawn")
     with context.Pool(min(jobs, len(tasks)), initializer=_one_thread) as pool:
         yield from _progress(pool.imap_unordered(_work, tasks), bar, len(tasks))
 
@@ -130,5 +131,5 @@ def _progress(results: Iterator[Trial], bar: tqdm, total: int) -> Iterator[Trial
 
 
 def default_jobs() -> int:
-    """Processes to use: one per core that this process may run on."""
+    """How many processes to use: one per core that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,9 +11,10 @@ import pytest
 from scipy.special import lambertw
 from scipy.stats import entropy
 
-from proofs_checks import constants as c
-from proofs_checks import designs, exact
-from proofs_checks.exact import LogSum, hard_terms, log_of, phi, rational_terms
+from proofs_checks.numbers import constants as c
+from proofs_checks.numbers import exact
+from proofs_checks.numbers.exact import LogSum, hard_terms, log_of, phi, rational_terms
+from proofs_checks.premises import designs
 
 
 def digits(value: str) -> Fraction:

@@ -1,4 +1,4 @@
-"""The constructions of proofs_checks/designs*.py: each is what it says, and its self-check can fail."""
+"""The constructions of proofs_checks/premises/designs*.py: each is what it says, and its self-check can fail."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from proofs_checks import designs, designs_soft
-from proofs_checks.designs import DesignError
+from proofs_checks.premises import designs, designs_soft
+from proofs_checks.premises.designs import DesignError
 
 
 def pairs_by_hand(labels: np.ndarray, s: int, t: int) -> dict[tuple[int, int], int]:

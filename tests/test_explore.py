@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import musiclib
-from proofs_checks import designs
 from proofs_checks.explore import __main__ as command
 from proofs_checks.explore import lines, minima, reversal
 from proofs_checks.explore.bounds import loss_lower_bound
 from proofs_checks.explore.pictures import FIGURES
 from proofs_checks.explore.record import RESULTS, Exploration, run
+from proofs_checks.premises import designs
 
 
 def random_profiles(slopes: int, segments: int, units: int) -> torch.Tensor:

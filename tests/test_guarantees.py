@@ -7,7 +7,10 @@ import pytest
 import torch
 from _pytest.outcomes import Failed
 
-from proofs_checks.guarantees import BETWEEN_PROCESSES, GUARANTEES, ROOT, Guarantee, _without, table, taken_away
+from proofs_checks import ROOT
+from proofs_checks.mutation.guarantees import BETWEEN_PROCESSES, GUARANTEES, Guarantee
+from proofs_checks.mutation.page import guarantees_table
+from proofs_checks.mutation.removal import taken_away
 from proofs_checks.objective import Objective
 from proofs_checks.profiles import QUICK
 from proofs_checks.register import run
@@ -46,8 +49,7 @@ def test_without_it_the_named_check_is_refuted(guarantee):
 @pytest.mark.parametrize("guarantee", BETWEEN_PROCESSES, ids=[guarantee.name for guarantee in BETWEEN_PROCESSES])
 def test_what_needs_two_processes_can_be_taken_away_too(guarantee):
     """Only that the line and the test exist: `python -m proofs_checks.mutation` takes them away and writes it down."""
-    path = ROOT.joinpath(*guarantee.function.split(".")[:2]).with_suffix(".py")
-    assert guarantee.instead in _without(path.read_text(), guarantee)
+    assert guarantee.instead in guarantee.remove_from((ROOT / guarantee.file).read_text())
     file, name = guarantee.test.partition("[")[0].split("::")
     assert f"def {name}(" in (ROOT / "tests" / file).read_text()
 
@@ -56,4 +58,4 @@ def test_the_kinds_of_guarantee_that_the_project_names_are_all_there():
     names = " ".join(guarantee.name for guarantee in (*GUARANTEES, *BETWEEN_PROCESSES))
     for kind in ("mask:", "normaliser:", "sign:", "gather:", "log domain:", "gradient:"):
         assert kind in names
-    assert table().count("\n") == len(GUARANTEES) + len(BETWEEN_PROCESSES) + 1
+    assert guarantees_table().count("\n") == len(GUARANTEES) + len(BETWEEN_PROCESSES) + 1

@@ -6,8 +6,10 @@ import time
 import pytest
 import yaml
 
-from proofs_checks.mutation import EQUIVALENT, FILES, ROOT, Mutant, allow_list, mutants_of, verdict
-from proofs_checks.mutation_judge import in_child
+from proofs_checks import ROOT
+from proofs_checks.mutation.judge import in_child
+from proofs_checks.mutation.mutants import FILES, Mutant, mutants_of
+from proofs_checks.mutation.verdict import EQUIVALENT, allow_list, verdict
 
 SOURCE = '''
 def double(x):

@@ -10,10 +10,10 @@ from scipy.stats import entropy
 from proofs_checks import __main__ as cli
 from proofs_checks import report, trial
 from proofs_checks.claims import CLAIMS
+from proofs_checks.numbers.routes import relative_entropy
 from proofs_checks.objective import Objective
 from proofs_checks.profiles import QUICK, Profile
 from proofs_checks.register import CHECKS, Check, run
-from proofs_checks.routes import relative_entropy
 from proofs_checks.trial import Plan, try_all, try_check
 
 
@@ -151,7 +151,7 @@ def test_a_long_run_is_resumed_and_a_failure_is_tried_again(monkeypatch, tmp_pat
 
     failing = red(monkeypatch, fails_at_seven, given={"x": st.integers(7, 7)})
     assert [t.verdict for t in try_all([failing], plan, out=tmp_path)] == ["refuted"]
-    assert {path.stem for path in trial.store(plan, tmp_path).iterdir()} == {name}, "a failure was kept as finished"
+    assert {path.stem for path in trial.folder_of(plan, tmp_path).iterdir()} == {name}, "a failure was kept as finished"
 
 
 def test_processes_give_what_one_process_gives():

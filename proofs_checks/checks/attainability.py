@@ -11,12 +11,13 @@ from math import comb, log
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_checks import constants, designs, exact
-from proofs_checks.objective import Objective
+from proofs_checks.numbers import constants, exact
+from proofs_checks.numbers.tolerance import at_least, close, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs
+from proofs_checks.premises.labels import Table, arrays, fragments
+from proofs_checks.premises.strategies import Draw, hard_codes, seeds, weights
 from proofs_checks.register import check, note_margin
-from proofs_checks.strategies import Codes, Draw, hard_codes, seeds, weights
-from proofs_checks.tables import Table, arrays, fragments
-from proofs_checks.tolerance import at_least, close, loss_tolerance
 
 # C7 -----------------------------------------------------------------------------------------------
 

@@ -21,14 +21,14 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import designs, designs_soft
 from proofs_checks.checks.dependence import dependent_pairs, interior
-from proofs_checks.objective import Objective
+from proofs_checks.numbers.routes import blocks, contrast_basis, contrasts, off_pairs
+from proofs_checks.numbers.tolerance import above, at_least, at_most, close, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs, designs_soft
+from proofs_checks.premises.labels import Table, arrays
+from proofs_checks.premises.strategies import Draw, seeds
 from proofs_checks.register import check
-from proofs_checks.routes import blocks, contrast_basis, contrasts, off_pairs
-from proofs_checks.strategies import Codes, Draw, seeds
-from proofs_checks.tables import Table, arrays
-from proofs_checks.tolerance import above, at_least, at_most, close, loss_tolerance
 
 
 def standardise(z: np.ndarray) -> np.ndarray:

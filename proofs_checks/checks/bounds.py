@@ -13,11 +13,10 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import designs, designs_soft, strategies
-from proofs_checks.objective import Objective
+from proofs_checks.numbers.tolerance import at_least, at_most, close, entropy_tolerance, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs, designs_soft, strategies
 from proofs_checks.register import check
-from proofs_checks.strategies import Codes
-from proofs_checks.tolerance import at_least, at_most, close, entropy_tolerance, loss_tolerance
 
 
 def agreements(codes: Codes) -> np.ndarray:

@@ -13,11 +13,12 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_checks import designs, strategies
-from proofs_checks.objective import Objective
+from proofs_checks.numbers.tolerance import above, at_least, at_most, close, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs, strategies
+from proofs_checks.premises.designs import one_hot
+from proofs_checks.premises.strategies import array
 from proofs_checks.register import check
-from proofs_checks.strategies import Codes, array, one_hot
-from proofs_checks.tolerance import above, at_least, at_most, close, loss_tolerance
 
 
 def _far_from_constant(objective: Objective) -> None:

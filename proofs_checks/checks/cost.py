@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from musiclib.streaming import streamed_off_diagonal
-from proofs_checks import designs, exact
-from proofs_checks.objective import Objective
+from proofs_checks.numbers import exact
+from proofs_checks.numbers.routes import agreements, blocks, off_pairs
+from proofs_checks.numbers.tolerance import above, at_least, close, entropy_tolerance, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs
+from proofs_checks.premises.strategies import codes, generator, hard_codes, seeds
 from proofs_checks.register import check
-from proofs_checks.routes import agreements, blocks, off_pairs
-from proofs_checks.strategies import Codes, codes, generator, hard_codes, seeds
-from proofs_checks.tolerance import above, at_least, close, entropy_tolerance, loss_tolerance
 
 
 class LargestTensor(TorchDispatchMode):

@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import designs, exact, strategies
+from proofs_checks.numbers import exact
+from proofs_checks.numbers.tolerance import at_least, close, loss_tolerance
 from proofs_checks.objective import Objective
+from proofs_checks.premises import designs, strategies
+from proofs_checks.premises.designs import one_hot
+from proofs_checks.premises.strategies import smooth
 from proofs_checks.register import check
-from proofs_checks.strategies import one_hot, smooth
-from proofs_checks.tolerance import at_least, close, loss_tolerance
 
 
 def loss_of(objective: Objective, labels: np.ndarray, units: int, lam: float = 0.0) -> float:

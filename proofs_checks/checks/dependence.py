@@ -13,12 +13,13 @@ import torch
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from proofs_checks import constants, designs, designs_soft, exact
-from proofs_checks.objective import Objective
+from proofs_checks.numbers import constants, exact
+from proofs_checks.numbers.routes import blocks, off_pairs, relative_entropy
+from proofs_checks.numbers.tolerance import above, at_least, at_most, close, entropy_tolerance, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs, designs_soft
+from proofs_checks.premises.strategies import Draw, codes, generator, hard_codes, seeds
 from proofs_checks.register import check
-from proofs_checks.routes import blocks, off_pairs, relative_entropy
-from proofs_checks.strategies import Codes, Draw, codes, generator, hard_codes, seeds
-from proofs_checks.tolerance import above, at_least, at_most, close, entropy_tolerance, loss_tolerance
 
 # C20 ----------------------------------------------------------------------------------------------
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from musiclib import information
-from proofs_checks import designs, exact
-from proofs_checks.objective import Objective
+from proofs_checks.numbers import exact
+from proofs_checks.numbers.tolerance import above, at_least, close, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs
+from proofs_checks.premises.strategies import codes, generator, seeds, weights
 from proofs_checks.register import check, note_margin
-from proofs_checks.strategies import Codes, codes, generator, seeds, weights
-from proofs_checks.tolerance import above, at_least, close, loss_tolerance
 
 # C28 ----------------------------------------------------------------------------------------------
 

@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import strategies
-from proofs_checks.objective import Objective, gradients
+from proofs_checks.numbers.tolerance import at_most, close, gradient_tolerance
+from proofs_checks.objective import Logits, Objective, gradients
+from proofs_checks.premises import strategies
 from proofs_checks.register import check
-from proofs_checks.strategies import Logits
-from proofs_checks.tolerance import at_most, close, gradient_tolerance
 
 
 def softmax(z: np.ndarray) -> np.ndarray:

@@ -8,13 +8,12 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_checks import strategies
 from proofs_checks.checks.collapse import DEFECTS
 from proofs_checks.checks.counting import inflow, slope
-from proofs_checks.objective import Objective, gradients
+from proofs_checks.numbers.tolerance import above, at_least, at_most, close, eps, loss_tolerance
+from proofs_checks.objective import Codes, Objective, gradients
+from proofs_checks.premises import strategies
 from proofs_checks.register import check
-from proofs_checks.strategies import Codes
-from proofs_checks.tolerance import above, at_least, at_most, close, eps, loss_tolerance
 
 # the uniform collapse -----------------------------------------------------------------------------
 

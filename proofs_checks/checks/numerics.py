@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import constants, strategies
 from proofs_checks.checks.words import definition
-from proofs_checks.objective import Objective, gradients
+from proofs_checks.numbers import constants
+from proofs_checks.numbers.tolerance import above, at_least, at_most, close, eps, finite, loss_tolerance
+from proofs_checks.objective import Codes, Objective, gradients
+from proofs_checks.premises import strategies
 from proofs_checks.register import check
-from proofs_checks.strategies import Codes
-from proofs_checks.tolerance import above, at_least, at_most, close, eps, finite, loss_tolerance
 
 
 def off_with(codes: Codes, phi) -> float:

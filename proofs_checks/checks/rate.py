@@ -9,12 +9,13 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from proofs_checks import constants, designs, exact
+from proofs_checks.numbers import constants, exact
+from proofs_checks.numbers.tolerance import at_least, at_most, close, loss_tolerance
 from proofs_checks.objective import Objective
+from proofs_checks.premises import designs
+from proofs_checks.premises.labels import Table, arrays
+from proofs_checks.premises.strategies import seeds
 from proofs_checks.register import check
-from proofs_checks.strategies import seeds
-from proofs_checks.tables import Table, arrays
-from proofs_checks.tolerance import at_least, at_most, close, loss_tolerance
 
 
 @check(

@@ -7,13 +7,14 @@ import torch
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from proofs_checks import constants, designs
-from proofs_checks.objective import Objective
+from proofs_checks.numbers import constants
+from proofs_checks.numbers.routes import agreements, contrast_basis, contrasts, off_pairs, relative_entropy
+from proofs_checks.numbers.tolerance import at_least, at_most, close, entropy_tolerance, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs
+from proofs_checks.premises.labels import Table, tables
+from proofs_checks.premises.strategies import codes, hard_codes, seeds
 from proofs_checks.register import check
-from proofs_checks.routes import agreements, contrast_basis, contrasts, off_pairs, relative_entropy
-from proofs_checks.strategies import Codes, codes, hard_codes, seeds
-from proofs_checks.tables import Table, tables
-from proofs_checks.tolerance import at_least, at_most, close, entropy_tolerance, loss_tolerance
 
 # C37 ----------------------------------------------------------------------------------------------
 

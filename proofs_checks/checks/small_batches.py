@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import constants, designs, exact
-from proofs_checks.objective import Objective
+from proofs_checks.numbers import constants, exact
+from proofs_checks.numbers.tolerance import above, at_least, close, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs
+from proofs_checks.premises.labels import Table, fragments
+from proofs_checks.premises.strategies import Draw, codes
 from proofs_checks.register import check
-from proofs_checks.strategies import Codes, Draw, codes
-from proofs_checks.tables import Table, fragments
-from proofs_checks.tolerance import above, at_least, close, loss_tolerance
 
 # C10 ----------------------------------------------------------------------------------------------
 

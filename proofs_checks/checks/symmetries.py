@@ -8,11 +8,11 @@ from math import log
 
 import torch
 
-from proofs_checks.objective import Objective
+from proofs_checks.numbers.routes import blocks, off_pairs
+from proofs_checks.numbers.tolerance import at_most, close, loss_tolerance
+from proofs_checks.objective import Codes, Logits, Objective
+from proofs_checks.premises.strategies import codes, generator, logits, seeds, weights
 from proofs_checks.register import check
-from proofs_checks.routes import blocks, off_pairs
-from proofs_checks.strategies import Codes, Logits, codes, generator, logits, seeds, weights
-from proofs_checks.tolerance import at_most, close, loss_tolerance
 
 # C32 ----------------------------------------------------------------------------------------------
 

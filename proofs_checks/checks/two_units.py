@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import constants, designs, designs_soft, strategies
-from proofs_checks.objective import Objective
+from proofs_checks.numbers import constants
+from proofs_checks.numbers.tolerance import above, at_least, close, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs, designs_soft, strategies
 from proofs_checks.register import check
-from proofs_checks.strategies import Codes
-from proofs_checks.tolerance import above, at_least, close, loss_tolerance
 
 LOG_2 = math.log(2)
 

@@ -14,11 +14,17 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax as scipy_log_softmax
 
 import musiclib
-from proofs_checks import strategies
-from proofs_checks.objective import Objective, gradients
+from proofs_checks.numbers.tolerance import (
+    at_least,
+    at_most,
+    close,
+    gradient_tolerance,
+    joint_tolerance,
+    loss_tolerance,
+)
+from proofs_checks.objective import Codes, Logits, Objective, gradients
+from proofs_checks.premises import strategies
 from proofs_checks.register import check
-from proofs_checks.strategies import Codes, Logits
-from proofs_checks.tolerance import at_least, at_most, close, gradient_tolerance, joint_tolerance, loss_tolerance
 
 
 def definition(z1: np.ndarray, z2: np.ndarray, segments: int, temperature: float, lam: float) -> tuple[float, float]:

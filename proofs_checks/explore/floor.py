@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 import musiclib
-from proofs_checks import designs, designs_soft
 from proofs_checks.explore import lines
 from proofs_checks.explore.bounds import loss_lower_bound
 from proofs_checks.explore.record import Exploration
+from proofs_checks.premises import designs, designs_soft
 
 UNITS, SLOPES, SEGMENTS = 32, 16, 32
 SAMPLES = UNITS * SLOPES

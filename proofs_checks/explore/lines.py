@@ -18,7 +18,7 @@ from jaxtyping import Float
 from scipy.linalg import hadamard
 from torch import Tensor
 
-from proofs_checks import designs
+from proofs_checks.premises import designs
 
 
 @lru_cache(maxsize=8)

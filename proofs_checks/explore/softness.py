@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from proofs_checks import designs
 from proofs_checks.explore import lines
 from proofs_checks.explore.bounds import loss_lower_bound
 from proofs_checks.explore.record import Exploration
+from proofs_checks.premises import designs
 
 
 def row(units: int, slopes: int, segments: int, lam: float, steps: int, seed: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The judge of the mutants, a pytest plugin: collect the tests once, then try every mutant in a process of its own.
 
-    MUTATION_PLAN=plan.json python -m pytest -p proofs_checks.mutation_judge tests/test_coding.py ...
+    MUTATION_PLAN=plan.json python -m pytest -p proofs_checks.mutation.judge tests/test_coding.py ...
 
 The plan names the mutants and the file that takes one line a mutant. For each, this process forks; the child switches
 the mutant on and runs the tests that reach its function, quickest first, until one fails. That is what `mutmut run`
@@ -36,15 +36,18 @@ from musiclib.record import append_line
 
 
 def _run(item: pytest.Item) -> tuple[bool, float]:
-    """Did the test fail, and how long did it take?"""
+    """Did the test fail, and how many CPU seconds did it take?"""
     start = time.process_time()
     reports = runtestprotocol(item, log=False, nextitem=None)
     return any(report.failed for report in reports), time.process_time() - start
 
 
-def clean_run(items: list[pytest.Item]) -> dict[str, Any]:
-    """Without a mutant: the tests that fail, CPU seconds of each test, the mutated functions that each reaches, and the
-    modules that were imported on the way."""
+def run_clean(items: list[pytest.Item]) -> dict[str, Any]:
+    """Run the tests without a mutant.
+
+    Returns the tests that fail, the CPU seconds of each, the mutated functions that each reaches, and the modules that
+    were imported on the way.
+    """
     set_mutant_under_test("stats")
     seen: dict[str, Any] = {"failed": [], "seconds": {}, "reaches": {}}
     before = set(sys.modules)
@@ -57,8 +60,8 @@ def clean_run(items: list[pytest.Item]) -> dict[str, Any]:
     return {**seen, "modules": [name for name in sys.modules if name not in before]}
 
 
-def first_failure(mutant: str, items: list[pytest.Item]) -> dict[str, Any]:
-    """With a mutant: the first test that fails, or None."""
+def find_failure(mutant: str, items: list[pytest.Item]) -> dict[str, Any]:
+    """Run the tests with a mutant: {"by": the first that fails, or None}."""
     set_mutant_under_test(mutant)
     return {"by": next((item.nodeid for item in items if _run(item)[0]), None)}
 
@@ -93,24 +96,28 @@ def in_child(work: Callable[[], dict[str, Any]], cpu_seconds: float, wall_second
 
 
 def function_of(mutant: str) -> str:
-    """musiclib.joint.x_agreement__mutmut_3 -> musiclib.joint.x_agreement, the name under which a call is recorded."""
+    """The name under which calls are recorded: musiclib.joint.x_agreement of musiclib.joint.x_agreement__mutmut_3."""
     return mutant.partition("__mutmut_")[0]
 
 
-def judged(mutants: list[str], items: list[pytest.Item], limits: dict[str, float]) -> Iterator[dict[str, Any]]:
-    """One result a mutant: {"mutant", "outcome": killed | survived | timeout | crash | "no tests", "by": test}."""
-    clean = in_child(lambda: clean_run(items), 600, limits["wall_seconds"] * 10)
+def judge_all(mutants: list[str], items: list[pytest.Item], limits: dict[str, float]) -> Iterator[dict[str, Any]]:
+    """Try every mutant, one result each: {"mutant", "outcome", "by": the test that killed it}.
+
+    outcome: "killed", "survived", "timeout", "crash" or "no tests".
+    """
+    clean = in_child(lambda: run_clean(items), 600, limits["wall_seconds"] * 10)
     wrong = clean if isinstance(clean, str) else clean["failed"]
     if wrong:
         raise pytest.UsageError(f"the tests must pass without a mutant: {wrong}")
-    for name in clean["modules"]:  # once here instead of once in every child
+    # once here instead of once in every child
+    for name in clean["modules"]:
         with suppress(Exception):
             importlib.import_module(name)
     items = sorted(items, key=lambda item: clean["seconds"][item.nodeid])
     for mutant in mutants:
         mine = [item for item in items if function_of(mutant) in clean["reaches"][item.nodeid]]
         cpu = limits["cpu_seconds"] + limits["cpu_factor"] * sum(clean["seconds"][item.nodeid] for item in mine)
-        result = in_child(lambda m=mutant, i=mine: first_failure(m, i), cpu, limits["wall_seconds"])
+        result = in_child(lambda m=mutant, i=mine: find_failure(m, i), cpu, limits["wall_seconds"])
         if isinstance(result, str):
             yield {"mutant": mutant, "outcome": result, "by": None}
         elif not mine:
@@ -125,10 +132,11 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     plan = json.loads(Path(os.environ["MUTATION_PLAN"]).read_text())
     mutants, total = plan["mutants"], len(plan["mutants"])
-    tqdm.monitor_interval = 0  # its thread would be copied by every fork
+    # the thread of its monitor would be copied by every fork
+    tqdm.monitor_interval = 0
     terminal = sys.__stderr__ is not None and sys.__stderr__.isatty()
     with tqdm(total=total, unit="mutant", disable=not terminal, leave=False) as bar:
-        for done, result in enumerate(judged(mutants, session.items, plan["limits"]), 1):
+        for done, result in enumerate(judge_all(mutants, session.items, plan["limits"]), 1):
             append_line(plan["results"], result)
             bar.update()
             if not terminal and (done % 100 == 0 or done == total):

@@ -1,5 +1,4 @@
-"""Hard, invariant codes as strategies: orthogonal arrays of every construction, fragments of them, and arbitrary
-tables.
+"""Hard, invariant codes as strategies: orthogonal arrays of every construction, fragments of them, arbitrary tables.
 
 The constructions themselves, each with its proof by counting, are in `designs.py`.
 """
@@ -11,9 +10,9 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import designs
-from proofs_checks.strategies import Draw, seeds
-from proofs_checks.tolerance import loss_tolerance
+from proofs_checks.numbers.tolerance import loss_tolerance
+from proofs_checks.premises import designs
+from proofs_checks.premises.strategies import Draw, seeds
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,11 @@ class Table:
 
     @property
     def codes(self) -> torch.Tensor:
+        """The one-hot codes (N, S, K) of the labels."""
         return designs.one_hot(self.labels, self.k)
 
     def tolerance(self, lam: float = 0.0) -> float:
+        """By how much the loss of these codes may be off."""
         return loss_tolerance(*self.labels.shape, self.k, lam=lam)
 
     def __repr__(self) -> str:
@@ -45,7 +46,7 @@ ARRAYS: dict[str, Callable[[], tuple[np.ndarray, int]]] = {
 
 
 def shuffled(labels: np.ndarray, k: int, seed: int, segments: int | None = None) -> np.ndarray:
-    """The same design with samples, segments and the units of every segment in random order; a choice of segments."""
+    """Labels with samples, segments and the units of every segment in random order; `segments` of the columns."""
     rng = np.random.default_rng(seed)
     labels = labels[rng.permutation(len(labels))][:, rng.permutation(labels.shape[1])[:segments]]
     return np.stack([rng.permutation(k)[column] for column in labels.T], axis=1)
@@ -53,7 +54,7 @@ def shuffled(labels: np.ndarray, k: int, seed: int, segments: int | None = None)
 
 @st.composite
 def arrays(draw: Draw, names: tuple[str, ...] = tuple(ARRAYS)) -> Table:
-    """An orthogonal array of any construction, shuffled, on two or more of its segments."""
+    """Draw an orthogonal array of any construction, shuffled, on two or more of its segments."""
     name, seed = draw(st.sampled_from(names)), draw(seeds)
     labels, k = ARRAYS[name]()
     segments = draw(st.integers(2, labels.shape[1]))
@@ -62,7 +63,7 @@ def arrays(draw: Draw, names: tuple[str, ...] = tuple(ARRAYS)) -> Table:
 
 @st.composite
 def fragments(draw: Draw, units: tuple[int, ...] = (3, 4, 5, 7, 8)) -> Table:
-    """A partial Bush array: N = m K < K^2 samples, two of which agree at most once; shuffled."""
+    """Draw a partial Bush array, shuffled: N = m K < K^2 samples, two of which agree at most once."""
     k = draw(st.sampled_from(units))
     slopes, segments, seed = draw(st.integers(1, k - 1)), draw(st.integers(2, k)), draw(seeds)
     labels = shuffled(designs.partial_bush(k, slopes, segments), k, seed)
@@ -71,6 +72,6 @@ def fragments(draw: Draw, units: tuple[int, ...] = (3, 4, 5, 7, 8)) -> Table:
 
 @st.composite
 def tables(draw: Draw, k: tuple[int, int] = (2, 5), s: tuple[int, int] = (2, 5), n: tuple[int, int] = (1, 14)) -> Table:
-    """Any hard invariant code."""
+    """Draw any hard invariant code. k, s, n: inclusive ranges of units, segments, samples."""
     units, segments, samples, seed = draw(st.integers(*k)), draw(st.integers(*s)), draw(st.integers(*n)), draw(seeds)
     return Table(np.random.default_rng(seed).integers(units, size=(samples, segments)), units, f"any, seed {seed}")

@@ -10,7 +10,6 @@ sample), `flipped` (a few samples differ).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -18,63 +17,14 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_checks import designs
+from proofs_checks.objective import Codes, Logits
+from proofs_checks.premises.designs import bush, one_hot
 
 Draw = Callable[[st.SearchStrategy], object]
 
 
-@dataclass(frozen=True)
-class Codes:
-    """Two views' codes (N, S, K), float64, rows on the closed simplex."""
-
-    q1: Tensor
-    q2: Tensor
-    label: str = ""
-
-    @property
-    def n(self) -> int:
-        return self.q1.shape[0]
-
-    @property
-    def s(self) -> int:
-        return self.q1.shape[1]
-
-    @property
-    def k(self) -> int:
-        return self.q1.shape[2]
-
-    def __repr__(self) -> str:
-        return f"Codes(N={self.n}, S={self.s}, K={self.k}, {self.label})"
-
-
-@dataclass(frozen=True)
-class Logits:
-    """Two views' logits (N, D), float64, with the number of segments and the temperature that belong to them."""
-
-    z1: Tensor
-    z2: Tensor
-    s: int
-    t: float = 1.0
-    label: str = ""
-
-    @property
-    def n(self) -> int:
-        return self.z1.shape[0]
-
-    @property
-    def k(self) -> int:
-        return self.z1.shape[1] // self.s
-
-    @property
-    def magnitude(self) -> float:
-        """The largest |z / t|."""
-        return float(torch.maximum(self.z1.abs().max(), self.z2.abs().max())) / self.t
-
-    def __repr__(self) -> str:
-        return f"Logits(N={self.n}, S={self.s}, K={self.k}, t={self.t}, {self.label})"
-
-
 def generator(seed: int) -> torch.Generator:
+    """A generator of its own for one example, so that it replays exactly."""
     return torch.Generator().manual_seed(seed)
 
 
@@ -86,7 +36,7 @@ weights = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0.0, 3.0, allow_subno
 # bulk ---------------------------------------------------------------------------------------------
 
 
-def _one_hot(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+def _hard(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
     units = torch.randint(shape[-1], shape[:-1], generator=generator)
     return torch.nn.functional.one_hot(units, shape[-1]).double()
 
@@ -110,7 +60,7 @@ def _dead(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
 KINDS: dict[str, Callable[[torch.Generator, tuple[int, ...]], Tensor]] = {
     "soft": _normal,
     "peaked": lambda g, shape: 6 * _normal(g, shape),
-    "hard": lambda g, shape: 2000 * _one_hot(g, shape),
+    "hard": lambda g, shape: 2000 * _hard(g, shape),
     "huge": lambda g, shape: 3000 * _normal(g, shape).clamp(-3, 3),
     "tied": lambda g, shape: torch.randint(3, shape, generator=g).double(),
     "constant": lambda g, shape: 3 * _normal(g, (1, *shape[1:])).expand(shape),
@@ -124,7 +74,7 @@ VIEWS = ("same", "near", "independent", "rolled", "flipped")
 
 
 def logits_of(kind: str, view: str, shape: tuple[int, int, int], seed: int) -> tuple[Tensor, Tensor]:
-    """Two views' logits (N, S, K) of one kind."""
+    """Two views' logits (N, S, K) of one of the kinds and views above, from the seed alone."""
     g = generator(seed)
     z1 = KINDS[kind](g, shape).contiguous()
     if view == "same":
@@ -142,6 +92,13 @@ def logits_of(kind: str, view: str, shape: tuple[int, int, int], seed: int) -> t
 # strategies ---------------------------------------------------------------------------------------
 
 
+def _draw_structure(
+    draw: Draw, sizes: tuple[tuple[int, int], ...], kinds: tuple[str, ...], views: tuple[str, ...]
+) -> tuple[str, str, tuple[int, ...]]:
+    kind, view = draw(st.sampled_from(kinds)), draw(st.sampled_from(views))
+    return kind, view, tuple(draw(st.integers(*size)) for size in sizes)
+
+
 @st.composite
 def codes(
     draw: Draw,
@@ -152,16 +109,15 @@ def codes(
     kinds: tuple[str, ...] = tuple(KINDS),
     views: tuple[str, ...] = VIEWS,
 ) -> Codes:
-    """Codes of N samples, S segments, K units (inclusive ranges), of any kind, the views related in any way."""
-    kind, view = draw(st.sampled_from(kinds)), draw(st.sampled_from(views))
-    shape = (draw(st.integers(*n)), draw(st.integers(*s)), draw(st.integers(*k)))
+    """Draw codes of any kind, their views related in any way. n, s, k: inclusive ranges of samples, segments, units."""
+    kind, view, shape = _draw_structure(draw, (n, s, k), kinds, views)
     seed = draw(seeds)
     z1, z2 = logits_of(kind, view, shape, seed)
     return Codes(torch.softmax(z1, -1), torch.softmax(z2, -1), f"{kind}, {view}, seed {seed}")
 
 
 def hard_codes(**sizes: tuple[int, int]) -> st.SearchStrategy[Codes]:
-    """One-hot codes, not necessarily balanced, not necessarily invariant."""
+    """Draw one-hot codes, not necessarily balanced, not necessarily invariant."""
     return codes(kinds=("hard",), **sizes)
 
 
@@ -176,9 +132,8 @@ def logits(
     views: tuple[str, ...] = VIEWS,
     temperatures: tuple[float, ...] = (1.0, 0.5, 2.0, 0.1),
 ) -> Logits:
-    """Logits (N, D) of any kind with a temperature."""
-    kind, view = draw(st.sampled_from(kinds)), draw(st.sampled_from(views))
-    shape = (draw(st.integers(*n)), draw(st.integers(*s)), draw(st.integers(*k)))
+    """Draw logits (N, D) of any kind, with a temperature. n, s, k: inclusive ranges of samples, segments, units."""
+    kind, view, shape = _draw_structure(draw, (n, s, k), kinds, views)
     t, seed = draw(st.sampled_from(temperatures)), draw(seeds)
     z1, z2 = logits_of(kind, view, shape, seed)
     return Logits(z1.reshape(shape[0], -1), z2.reshape(shape[0], -1), shape[1], t, f"{kind}, {view}, seed {seed}")
@@ -192,13 +147,13 @@ ORDERS = (2, 3, 4, 5, 7)
 
 @lru_cache(maxsize=64)
 def array(k: int, segments: int) -> np.ndarray:
-    """Labels (K^2, S) of the Bush array, counted once."""
-    return designs.bush(k, segments)
+    """Labels (K^2, S) of the Bush array, made and counted once."""
+    return bush(k, segments)
 
 
 @st.composite
 def orthogonal(draw: Draw, *, k: tuple[int, ...] = ORDERS, s: tuple[int, int] = (2, 4)) -> Codes:
-    """One-hot, invariant codes on an orthogonal array; samples, segments and the units of every segment shuffled."""
+    """Draw one-hot codes, equal in both views, on an orthogonal array: samples, segments and units shuffled."""
     units = draw(st.sampled_from(k))
     segments, seed = draw(st.integers(s[0], min(s[1], units + 1))), draw(seeds)
     g = generator(seed)
@@ -210,11 +165,6 @@ def orthogonal(draw: Draw, *, k: tuple[int, ...] = ORDERS, s: tuple[int, int] = 
     return Codes(q, q.clone(), f"array, seed {seed}")
 
 
-def one_hot(labels: Tensor | np.ndarray, k: int) -> Tensor:
-    """Hard codes (N, S, K), float64, of labels (N, S)."""
-    return torch.nn.functional.one_hot(torch.as_tensor(labels), k).double()
-
-
 def smooth(q: Tensor, amount: float) -> Tensor:
-    """(1 - amount) q + amount / K: a step from the codes towards the uniform ones."""
+    """Codes moved towards the uniform ones: (1 - amount) q + amount / K."""
     return (1 - amount) * q + amount / q.shape[-1]

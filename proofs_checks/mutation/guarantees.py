@@ -1,33 +1,14 @@
 """What `musiclib` guarantees, the line that does it, and what goes red when that line is taken away.
 
-    python -m proofs_checks.guarantees                    the table, without running anything
-    python -m proofs_checks.guarantees --two-processes    take away what only several processes show; a minute each
-
 `tests/test_guarantees.py` takes every guarantee of `GUARANTEES` away, one at a time, and asserts that the named test
-and the named check go red; by replacing the code of the one function, so that everybody who imported it has the broken
-one. The processes of a two-process test import the library anew, so those of `BETWEEN_PROCESSES` are taken away in a
-copy of the sources, by the second command and by `python -m proofs_checks.mutation`.
+and the named check go red. The processes of a two-process test import the library anew, so those of
+`BETWEEN_PROCESSES` are taken away in a copy of the sources, by `python -m proofs_checks.mutation`.
 """
 
 from __future__ import annotations
-import __future__
 
-import argparse
-import contextlib
-import importlib
-import inspect
-import os
-import subprocess
-import sys
-import tempfile
-import textwrap
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from shutil import copytree
 from typing import Any
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -44,6 +25,17 @@ class Guarantee:
     test: str
     given: dict[str, Any] = field(default_factory=dict)
     check: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The file of the function, relative to the repository."""
+        return "/".join(self.function.split(".")[:2]) + ".py"
+
+    def remove_from(self, source: str) -> str:
+        """The source with `instead` in place of the line, which must occur in it once."""
+        if source.count(self.line) != 1:
+            raise LookupError(f"{self.name}: {self.line!r} must occur once in {self.function}")
+        return source.replace(self.line, self.instead)
 
 
 LOOPS = "test_objective.py::test_terms_equal_the_loops"
@@ -343,100 +335,3 @@ BETWEEN_PROCESSES = (
         CASES + "[joint averaged]",
     ),
 )
-
-
-def _find(dotted: str) -> Any:
-    """The plain function behind musiclib.module.function or musiclib.module.Class.method, without its decorators."""
-    parts = dotted.split(".")
-    thing: Any = importlib.import_module(".".join(parts[:2]))
-    for part in parts[2:]:
-        thing = getattr(thing, part)
-    return inspect.unwrap(thing)
-
-
-def _without(source: str, guarantee: Guarantee) -> str:
-    if source.count(guarantee.line) != 1:
-        raise LookupError(f"{guarantee.name}: {guarantee.line!r} must occur once in {guarantee.function}")
-    return source.replace(guarantee.line, guarantee.instead)
-
-
-@contextlib.contextmanager
-def taken_away(guarantee: Guarantee) -> Iterator[None]:
-    """Inside, the function runs without its line."""
-    function = _find(guarantee.function)
-    source = textwrap.dedent(inspect.getsource(function))
-    broken = _without(source[source.index("def ") :], guarantee)  # without decorators
-    names = dict(function.__globals__)
-    flags = __future__.annotations.compiler_flag
-    exec(compile(broken, f"<{guarantee.function}, broken>", "exec", flags=flags, dont_inherit=True), names)
-    code = function.__code__
-    try:
-        function.__code__ = names[function.__name__].__code__
-        yield
-    finally:
-        function.__code__ = code
-
-
-def _pytest(folder: Path, test: str) -> int:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/{test}"]
-    variables = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, cwd=folder, env=variables, stdout=subprocess.DEVNULL, check=False).returncode
-
-
-def between_processes() -> dict[str, bool]:
-    """Name -> did its test go red, for those that need several processes; an unbroken copy has to be green first."""
-    red = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for part in ("musiclib", "tests"):
-            copytree(ROOT / part, folder / part, ignore=lambda _, names: {n for n in names if n == "__pycache__"})
-        (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
-        if _pytest(folder, "test_distributed.py"):
-            raise SystemExit("tests/test_distributed.py must pass before anything is taken away")
-        for guarantee in BETWEEN_PROCESSES:
-            path = folder / Path(*guarantee.function.split(".")[:2]).with_suffix(".py")
-            whole = path.read_text()
-            path.write_text(_without(whole, guarantee))
-            red[guarantee.name] = _pytest(folder, guarantee.test) == 1
-            path.write_text(whole)
-    return red
-
-
-def table() -> str:
-    """All guarantees as Markdown."""
-
-    def code(text: str) -> str:
-        return "<br>".join(f"`{line.strip()}`" for line in text.replace("|", "\\|").splitlines()) or "(nothing)"
-
-    lines = ["| guarantee | function | line | instead | test that goes red | check that goes red |", "|---" * 6 + "|"]
-    for g in (*GUARANTEES, *BETWEEN_PROCESSES):
-        cells = (
-            g.name,
-            f"`{g.function}`",
-            code(g.line),
-            code(g.instead),
-            f"`{g.test}`",
-            f"`{g.check}`" if g.check else "",
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Print; returns the exit status."""
-    plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="python -m proofs_checks.guarantees", description=__doc__, formatter_class=plain
-    )
-    parser.add_argument("--two-processes", action="store_true", help="take away what only several processes show")
-    if not parser.parse_args(arguments).two_processes:
-        print(table())
-        return 0
-    red = between_processes()
-    for name, gone_red in red.items():
-        print(f"{'red as it must be' if gone_red else 'STILL GREEN      '}  {name}")
-    return 0 if all(red.values()) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

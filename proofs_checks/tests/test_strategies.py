@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, find, given, settings
 
-from proofs_checks import designs, strategies
-from proofs_checks.strategies import KINDS, VIEWS, logits_of
+from proofs_checks.premises import designs, strategies
+from proofs_checks.premises.strategies import KINDS, VIEWS, logits_of
 
 QUIET = settings(
     max_examples=2000, database=None, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck)

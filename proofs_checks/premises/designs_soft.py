@@ -17,17 +17,17 @@ from jaxtyping import Float, Int
 from scipy.special import lambertw
 from torch import Tensor
 
-from .designs import DesignError, one_hot, pair_counts, triple, verify_strength_two
+from proofs_checks.premises.designs import DesignError, one_hot, pair_counts, partial_bush, triple, verify_strength_two
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Soft arrays
 
 
 def soften(labels: Int[np.ndarray, "n s"], units: int, peak: float) -> Float[Tensor, "n s k"]:
-    """Codes with `peak` on the labelled unit and the rest spread evenly. peak = 1: one-hot; peak = 1/K: the uniform
-    collapse.
+    """Codes with probability `peak` on the labelled unit and the rest spread evenly.
 
-    Two views made with the same peak agree by <q', q''> = peak^2 + (1 - peak)^2 / (K - 1) everywhere.
+    peak = 1 gives one-hot codes, peak = 1/K the uniform collapse. Two views made with the same peak agree by
+    <q', q''> = peak^2 + (1 - peak)^2 / (K - 1) everywhere.
     """
     if not 0 <= peak <= 1:
         raise DesignError(f"peak must lie in [0, 1], got {peak}")
@@ -53,19 +53,18 @@ def best_agreement(invariance_weight: float) -> float:
 
 
 def soft_minimiser(labels: Int[np.ndarray, "n s"], invariance_weight: float = 0.0) -> Float[Tensor, "n s 2"]:
-    """C2 (a) and C3: the minimiser at K = 2 that is soft in both views. Labels must be an orthogonal array over 2
-    units.
+    """The minimiser at K = 2 that is soft in both views (C2 a, C3), on an orthogonal array over 2 units.
 
-    At lambda = 0 the peak is (1 + sqrt(4/e - 1)) / 2 = 0.843336..., reached by a finite logit gap of 1.683260...
-    temperatures.
+    At lambda = 0 the peak is (1 + sqrt(4/e - 1)) / 2 = 0.843336..., reached at a logit gap of 1.683260... temperatures.
     """
     verify_strength_two(labels, 2)
     return soften(labels, 2, peak_for_agreement(best_agreement(invariance_weight)))
 
 
 def one_sided_minimiser(labels: Int[np.ndarray, "n s"]) -> tuple[Tensor, Tensor]:
-    """C2 (b): first view hard, second view (2/e, 1 - 2/e) peaked on it: as good as any code at K = 2, lambda = 0, not
-    invariant.
+    """Two views as good as any at K = 2, lambda = 0, and not invariant (C2 b).
+
+    The first view is hard, the second has 2/e on the same unit and 1 - 2/e on the other.
     """
     verify_strength_two(labels, 2)
     return one_hot(labels, 2), soften(labels, 2, 2 / e)
@@ -74,8 +73,8 @@ def one_sided_minimiser(labels: Int[np.ndarray, "n s"]) -> tuple[Tensor, Tensor]
 def flipped_minimiser(
     labels: Int[np.ndarray, "n s"], copies: int, flipped: int
 ) -> tuple[Int[np.ndarray, "m s"], Int[np.ndarray, "m s"]]:
-    """C2 (c): `copies` copies of an array over 2 units, in `flipped` of which the second view shows the other unit
-    everywhere.
+    """Hard views that disagree where it pays (C2 c): in `flipped` of `copies` copies of an array over 2 units, the
+    second view shows the other unit everywhere.
 
     P_st stays uniform (a flip maps the array's counts onto themselves) and each P_ss(i,i) is (1 - flipped/copies)/2.
     Both are counted here. The loss is nearest to its minimum where the share flipped is nearest to 1 - 2/e = 0.2642.
@@ -95,13 +94,10 @@ def flipped_minimiser(
 
 
 def slope_class_code(units: int, slopes: int, segments: int) -> Float[Tensor, "n s k"]:
-    """C10's explicit soft code: the partial Bush array in which segment t is uniform on all samples of slope class t
-    mod m.
+    """C10's explicit soft code: a partial Bush array whose segment t is uniform on all samples of slope class t mod m.
 
-    N = m K. It lies below every hard code when K is large enough (K = 81, m = 25, S = 24: by 0.054 nats).
+    N = m K. Its loss lies below that of every hard code when K is large enough (K = 81, m = 25, S = 24: by 0.054 nats).
     """
-    from .designs import partial_bush
-
     codes = one_hot(partial_bush(units, slopes, segments), units)
     for t in range(segments):
         block = t % slopes
@@ -114,11 +110,10 @@ def slope_class_code(units: int, slopes: int, segments: int) -> Float[Tensor, "n
 
 
 def uncorrelated_permutations(units: int, limit: int | None = None) -> list[tuple[int, ...]]:
-    """All permutations pi of 0..K-1 with sum (x - m)(pi(x) - m) = 0, m the mean: y = pi(x) depends on x, correlation
-    zero.
+    """All permutations pi of 0..K-1 for which y = pi(x) depends on x without being correlated with it.
 
-    Integer arithmetic: 4 sum x pi(x) = K (K-1)^2. Exhaustive, so an empty list is a proof that none exists (K = 3 and
-    K = 6).
+    That is 4 sum x pi(x) = K (K-1)^2, in integers. The search is exhaustive, so an empty list is a proof that there is
+    none (K = 3 and K = 6).
     """
     if units > 9:
         raise DesignError(f"exhaustive search is meant for K <= 9, got {units}")
@@ -133,9 +128,7 @@ def uncorrelated_permutations(units: int, limit: int | None = None) -> list[tupl
 
 @dataclass(frozen=True)
 class DependentPair:
-    """Samples of (x, y): with probability rho y = pi(x), else y is an independent uniform level. Exact counts,
-    integers.
-    """
+    """Samples of (x, y), in exact counts: with probability rho y = pi(x), else y is an independent uniform level."""
 
     labels: Int[np.ndarray, "n 2"]
     units: int
@@ -157,8 +150,9 @@ class DependentPair:
 
 
 def dependent_pair(units: int, rho: Fraction, permutation: tuple[int, ...] | None = None) -> DependentPair:
-    """C24's family at rational rho = a/b: N = b K^2 samples, with b - a copies of all pairs and a K copies of each
-    (x, pi(x)).
+    """A dependent, uncorrelated pair of variables at a rational rho = a/b (C24).
+
+    N = b K^2 samples: b - a copies of all pairs, and a K copies of each (x, pi(x)).
     """
     if not 0 <= rho <= 1:
         raise DesignError(f"rho must lie in [0, 1], got {rho}")
@@ -169,14 +163,15 @@ def dependent_pair(units: int, rho: Fraction, permutation: tuple[int, ...] | Non
     counts = np.full((units, units), rho.denominator - rho.numerator)
     counts[np.arange(units), list(pi)] += rho.numerator * units
     x, y = (np.repeat(g.ravel(), counts.ravel()) for g in np.mgrid[:units, :units])
-    covariance = 4 * int((x * y).sum()) - len(x) * (units - 1) ** 2  # times 4 N, in integers; both means are (K-1)/2
+    # 4 N times the covariance, in integers; both means are (K-1)/2
+    covariance = 4 * int((x * y).sum()) - len(x) * (units - 1) ** 2
     if covariance or (np.bincount(x) != len(x) // units).any() or (np.bincount(y) != len(y) // units).any():
         raise DesignError("the pair is correlated or not uniform")
     return DependentPair(np.stack([x, y], axis=1).astype(np.int64), units, rho, pi)
 
 
 def parabola(units: int, points: int, strength: float = 1.0) -> Float[Tensor, "n 2 k"]:
-    """C23: two soft segments, the second a function of the first, whose joint distribution is exactly uniform.
+    """Two soft segments, the second a function of the first, whose joint distribution is exactly uniform (C23).
 
     x runs over 2 `points` + 1 symmetric values; segment 0 is 1/K + x u, segment 1 is 1/K + y v with y = x^2 - mean
     x^2 and u, v of zero sum. E x = E y = E xy = E x^3 = 0, so every P_st is 1/K^2: no criterion of second moments,
@@ -200,8 +195,9 @@ def parabola(units: int, points: int, strength: float = 1.0) -> Float[Tensor, "n
 
 
 def one_view_duplicates(units: int, segments: int) -> tuple[Int[np.ndarray, "n s"], Int[np.ndarray, "n s"]]:
-    """C26: within each view all segments are the same variable; the two views' variables U and V are independent. N =
-    K^2.
+    """Labels of two views that repeat one variable each in all segments, U in one and V in the other (C26).
+
+    U and V are independent, and N = K^2.
     """
     u, v = (g.ravel() for g in np.mgrid[:units, :units])
     first, second = (np.repeat(c[:, None], segments, axis=1).astype(np.int64) for c in (u, v))
@@ -211,8 +207,7 @@ def one_view_duplicates(units: int, segments: int) -> tuple[Int[np.ndarray, "n s
 
 
 def skewed_attributes(parts: tuple[int, ...], segments: int = 3) -> Int[np.ndarray, "n s"]:
-    """C27: pairwise independent invariant attributes, each with the skewed law p = parts / sum(parts) over K =
-    len(parts) units.
+    """Attributes that are independent in pairs and unevenly used, each by the law parts / sum(parts) (C27).
 
     The triple a, b, a+b modulo M = sum(parts), its M levels lumped into K units of the given sizes. N = M^2, S <= 3.
     """
@@ -228,6 +223,6 @@ def skewed_attributes(parts: tuple[int, ...], segments: int = 3) -> Int[np.ndarr
 
 
 def entropy_of(parts: tuple[int, ...]) -> float:
-    """Entropy in nats of p = parts / sum(parts)."""
+    """Entropy in nats of the distribution parts / sum(parts)."""
     total = sum(parts)
     return -sum(p / total * log(p / total) for p in parts if p)

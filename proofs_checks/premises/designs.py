@@ -3,7 +3,7 @@
 A hard code is a table of labels, int64, shape (N, S): entry (n, s) names the unit in 0..K-1 that sample n switches on
 in segment s. `one_hot` turns a table into codes of shape (N, S, K). Every constructor proves its own output before it
 returns it, by counting in integers (`verify_strength_two`, `verify_share_at_most_one`), so a check that starts from
-one of these tables starts from a fact, not from a float. Soft constructions live in `designs_soft.py`.
+one of these tables starts from a fact, not from a float. Soft constructions are in `designs_soft.py`.
 
 Why arrays: the value -3 log K of the loss is reached exactly by labels in which every two different segments show
 each of the K^2 pairs of units equally often (claim C7). Statisticians call such a table an orthogonal array of
@@ -22,6 +22,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from proofs_checks.numbers.exact import factorise
+
 
 class DesignError(ValueError):
     """A table is not the design that it claims to be, or no such design can exist."""
@@ -32,7 +34,7 @@ class DesignError(ValueError):
 
 
 def one_hot(labels: Int[np.ndarray, "n s"], units: int) -> Float[Tensor, "n s k"]:
-    """Codes of a label table: float64 torch tensor (N, S, K) with a single 1 in each row. Labels must lie in 0..K-1."""
+    """Codes of a table of labels: float64 tensor (N, S, K) with a single 1 in each row. Labels must lie in 0..K-1."""
     table = np.asarray(labels)
     if table.ndim != 2:
         raise DesignError(f"labels must have shape (N, S), got {table.shape}")
@@ -47,10 +49,10 @@ def pair_counts(first: Int[np.ndarray, "n"], second: Int[np.ndarray, "n"], units
 
 
 def verify_strength_two(labels: Int[np.ndarray, "n s"], units: int) -> int:
-    """The index N / K^2 of an orthogonal array of strength two; DesignError names the first pair of columns that is
-    not.
+    """Prove by counting that labels are an orthogonal array of strength two; returns its index N / K^2.
 
-    Counting in integers. One column (S = 1) has no pairs and is asked to be balanced instead; its index is N / K.
+    DesignError names the first pair of columns that does not show every pair of units equally often. One column (S = 1)
+    has no pairs and is asked to be balanced instead; its index is N / K.
     """
     samples, segments = labels.shape
     if segments == 1:
@@ -73,7 +75,7 @@ def verify_strength_two(labels: Int[np.ndarray, "n s"], units: int) -> int:
 
 
 def is_strength_two(labels: Int[np.ndarray, "n s"], units: int) -> bool:
-    """True exactly for an orthogonal array of strength two."""
+    """Whether labels are an orthogonal array of strength two."""
     try:
         verify_strength_two(labels, units)
     except DesignError:
@@ -82,7 +84,10 @@ def is_strength_two(labels: Int[np.ndarray, "n s"], units: int) -> bool:
 
 
 def verify_share_at_most_one(labels: Int[np.ndarray, "n s"], units: int) -> None:
-    """Check the equality case of C9: every segment balanced, and no two samples agree in more than one segment."""
+    """Prove by counting that every segment is balanced and that no two samples agree in more than one (equality in C9).
+
+    DesignError names the first segment, or pair of segments, where that fails.
+    """
     samples, segments = labels.shape
     for s in range(segments):
         counts = np.bincount(labels[:, s], minlength=units)
@@ -114,14 +119,8 @@ def code_entropy(labels: Int[np.ndarray, "n s"]) -> float:
 
 def prime_power(units: int) -> tuple[int, int] | None:
     """(p, e) with units = p^e and p prime, or None."""
-    if units < 2:
-        return None
-    prime = next(p for p in range(2, units + 1) if units % p == 0)
-    exponent, rest = 0, units
-    while rest % prime == 0:
-        rest //= prime
-        exponent += 1
-    return (prime, exponent) if rest == 1 else None
+    factors = factorise(units)
+    return factors[0] if len(factors) == 1 else None
 
 
 @lru_cache(maxsize=32)
@@ -143,7 +142,8 @@ def field_tables(units: int) -> tuple[np.ndarray, np.ndarray]:
     elements = galois.GF(units).elements
     add = np.asarray(elements[:, None] + elements[None, :]).astype(np.int64)
     multiply = np.asarray(elements[:, None] * elements[None, :]).astype(np.int64)
-    torch.set_num_threads(threads)  # numba, underneath galois, resets OpenMP's: a process told to use one core used all
+    # numba, underneath galois, resets OpenMP's threads: a process that was given one core would use all of them
+    torch.set_num_threads(threads)
     return add, multiply
 
 
@@ -152,7 +152,7 @@ def field_tables(units: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bush(units: int, segments: int | None = None) -> Int[np.ndarray, "n s"]:
-    """OA(K^2, S, K, 2) for a prime power K and S <= K+1: all polynomials a + b x read at S points.
+    """The Bush array OA(K^2, S, K, 2) for a prime power K and S <= K+1: all polynomials a + b x read at S points.
 
     Row (b, a) holds a + b x for x running through the field, then b itself (the value at infinity). Two different
     points fix a and b, so two columns show every pair once: that is the proof, and the counting below repeats it.
@@ -168,7 +168,7 @@ def bush(units: int, segments: int | None = None) -> Int[np.ndarray, "n s"]:
 
 
 def partial_bush(units: int, slopes: int, segments: int | None = None) -> Int[np.ndarray, "n s"]:
-    """The polynomials a + b x with only m of the K slopes b: N = m K < K^2 samples, S <= K segments.
+    """Part of a Bush array: the lines a + b x with only m of the K slopes b; N = m K < K^2 samples, S <= K segments.
 
     Balanced, and two samples agree in at most one segment (two lines meet once), so it reaches the floor of C9.
     """
@@ -185,14 +185,15 @@ def partial_bush(units: int, slopes: int, segments: int | None = None) -> Int[np
 def _lines(units: int, slopes: int) -> np.ndarray:
     """Values a + b x, rows ordered by slope b < slopes, then by intercept a; columns are the K points x."""
     add, multiply = field_tables(units)
-    products = multiply[np.arange(slopes)[:, None], np.arange(units)]  # (m, K): b x
+    # (m, K): b x
+    products = multiply[np.arange(slopes)[:, None], np.arange(units)]
     return add[np.arange(units)[None, :, None], products[:, None, :]].reshape(slopes * units, units)
 
 
 def product(
     first: Int[np.ndarray, "n1 s"], units_first: int, second: Int[np.ndarray, "n2 s"], units_second: int
 ) -> Int[np.ndarray, "n s"]:
-    """OA(N1 N2, S, K1 K2, 2) from two arrays with the same number of segments: pair every row with every row."""
+    """The product of two arrays with the same S, every row paired with every row: OA(N1 N2, S, K1 K2, 2)."""
     if first.shape[1] != second.shape[1]:
         raise DesignError(f"both arrays need the same number of segments, got {first.shape[1]} and {second.shape[1]}")
     labels = (first[:, None, :] * units_second + second[None, :, :]).reshape(-1, first.shape[1])
@@ -201,13 +202,14 @@ def product(
 
 
 def paper_units_array() -> Int[np.ndarray, "n s"]:
-    """OA(6400, 6, 80, 2) = GF(16) x GF(5): the paper's K = 80 is attainable, at N = 6400 and S = 6."""
+    """An array at the paper's K = 80, which is attainable at N = 6400, S = 6: OA(6400, 6, 80, 2) = GF(16) x GF(5)."""
     return product(bush(16, 6), 16, bush(5, 6), 5)
 
 
 def triple(units: int) -> Int[np.ndarray, "n s"]:
-    """OA(K^2, 3, K, 2) for any K >= 2: (a, b, a + b mod K). XOR at K = 2. The third segment is a function of the
-    others.
+    """Three segments (a, b, a + b mod K), the third a function of the others: OA(K^2, 3, K, 2), any K >= 2.
+
+    At K = 2 the third is the exclusive or of the others.
     """
     a, b = (grid.ravel() for grid in np.mgrid[:units, :units])
     labels = np.stack([a, b, (a + b) % units], axis=1).astype(np.int64)
@@ -216,7 +218,7 @@ def triple(units: int) -> Int[np.ndarray, "n s"]:
 
 
 def plackett_burman() -> Int[np.ndarray, "n s"]:
-    """OA(12, 11, 2, 2): the quadratic residues modulo 11, their cyclic shifts, and a row of zeros. Not a Bush array."""
+    """An array that is no Bush array, OA(12, 11, 2, 2): quadratic residues modulo 11, shifted, and a row of zeros."""
     residues = {x * x % 11 for x in range(1, 11)}
     row = np.array([int(x in residues or x == 0) for x in range(11)])
     labels = np.stack([np.roll(row, shift) for shift in range(11)] + [np.zeros(11, int)]).astype(np.int64)
@@ -225,7 +227,7 @@ def plackett_burman() -> Int[np.ndarray, "n s"]:
 
 
 def full_factorial(units: int, segments: int) -> Int[np.ndarray, "n s"]:
-    """All K^S rows once: the independent code, of every strength."""
+    """All K^S rows once: independent segments, an array of every strength."""
     labels = np.stack([g.ravel() for g in np.meshgrid(*[np.arange(units)] * segments, indexing="ij")], axis=1)
     verify_strength_two(labels, units)
     return labels.astype(np.int64)
@@ -236,27 +238,26 @@ def full_factorial(units: int, segments: int) -> Int[np.ndarray, "n s"]:
 
 
 def rao_samples(segments: int, units: int) -> int:
-    """Smallest N that Rao's bound and divisibility allow: multiples of K^2 with N >= 1 + S(K-1). Necessary, not
-    sufficient.
+    """The smallest N that Rao's bound and divisibility allow an array: a multiple of K^2 with N >= 1 + S(K-1).
+
+    Necessary, not sufficient.
     """
     least = 1 + segments * (units - 1)
     return -(-least // units**2) * units**2
 
 
 def codeword_share(segments: int, units: int) -> int:
-    """1 + S(K-1): at an optimum no codeword holds more than N / (1 + S(K-1)) samples (C22)."""
+    """The number 1 + S(K-1): at an optimum no codeword holds more than N / (1 + S(K-1)) samples (C22)."""
     return 1 + segments * (units - 1)
 
 
 def hard_floor(samples: int, units: int) -> float:
-    """-log K - log min(N, K^2): no hard code on N samples has a lower loss, for K >= 3 and any invariance weight
-    (C9).
-    """
+    """A bound no hard code of N samples is below, for K >= 3, any invariance weight (C9): -log K - log min(N, K^2)."""
     return -log(units) - log(min(samples, units**2))
 
 
 def most_segments_at_hard_floor(samples: int, units: int) -> int:
-    """Largest S for which counting allows the floor of C9 at K < N < K^2: S <= K (N-1) / (N-K).
+    """The largest S for which counting allows the floor of C9 at K < N < K^2: S <= K (N-1) / (N-K).
 
     Each segment has at least N (N/K - 1)/2 agreeing pairs of samples (convexity: fewest when balanced); no pair may
     agree twice; there are N(N-1)/2 pairs. If K does not divide N the diagonal term misses log K anyway, whatever S.
@@ -267,5 +268,5 @@ def most_segments_at_hard_floor(samples: int, units: int) -> int:
 
 
 def uniform_loss(units: int, invariance_weight: float = 0.0) -> float:
-    """Loss of the uniform collapse, q = 1/K everywhere: -(2 + 2/K) log K + lambda log K (C13)."""
+    """The loss of the uniform collapse, q = 1/K everywhere: -(2 + 2/K) log K + lambda log K (C13)."""
     return (-(2 + 2 / units) + invariance_weight) * log(units)

@@ -2,8 +2,8 @@
 
 Every equality of the suite is an equality of real numbers that floating point meets up to a rounding error. The bounds
 below are first-order forward error bounds (Higham, Accuracy and Stability of Numerical Algorithms, ch. 3), doubled once
-for the second-order terms and once more because both sides of a comparison are rounded. `test_tolerance.py` compares
-them with exact arithmetic: they are never exceeded, and they stay far below the effects that the checks look for.
+for the second-order terms and once more because both sides of a comparison are rounded. `tests/test_tolerance.py`
+compares them with exact arithmetic: they are never exceeded, and stay far below the effects that the checks look for.
 """
 
 import math
@@ -20,13 +20,8 @@ def eps(dtype: torch.dtype = torch.float64) -> float:
     return torch.finfo(dtype).eps
 
 
-def sum_tolerance(terms: int, mass: float, dtype: torch.dtype = torch.float64) -> float:
-    """Error of a sum of `terms` rounded numbers whose absolute values add up to `mass`."""
-    return 4 * eps(dtype) * (terms + 2) * mass
-
-
 def joint_tolerance(n: int, k: int = 0, magnitude: float = 0.0, dtype: torch.dtype = torch.float64) -> float:
-    """RELATIVE error of a cell of the joint of N samples.
+    """The relative error of a cell of the joint of N samples.
 
     Cells are sums of N products of non-negative numbers, so no digits cancel: N + 2 roundings. Codes that come from a
     softmax of logits up to `magnitude` over `k` units add, in each view, k + 4 roundings and the rounding of the
@@ -37,7 +32,7 @@ def joint_tolerance(n: int, k: int = 0, magnitude: float = 0.0, dtype: torch.dty
 
 
 def entropy_tolerance(n: int, cells: int, dtype: torch.dtype = torch.float64, relative: float | None = None) -> float:
-    """Error of sum p log p over `cells` cells of a joint of N samples.
+    """The error of sum p log p over `cells` cells of a joint of N samples.
 
     If every p carries a relative error g, |sum (1 + log p) dp| <= g (1 + H) <= g (1 + log cells); summing costs another
     (cells + 4) eps of the value, which is at most log cells.
@@ -57,7 +52,7 @@ def loss_tolerance(
     lam: float = 0.0,
     invariance: float = 0.0,
 ) -> float:
-    """Error of L = diagonal + off_diagonal + lam * invariance.
+    """The error of the loss L = diagonal + off_diagonal + lam * invariance.
 
     magnitude: the largest |z / t| when the codes are a softmax of logits, None when codes are given; invariance: the
     value of that term, which may be as large as 2 * magnitude and then carries its own relative error.
@@ -80,7 +75,7 @@ def gradient_tolerance(
     temperature: float = 1.0,
     lam: float = 1.0,
 ) -> float:
-    """Error of one entry of dL/dz: its bound (claim C34) times the roundings on the way."""
+    """The error of one entry of dL/dz: its bound (claim C34) times the roundings on the way."""
     roundings = n + 2 * s * k + 2 * (k + 4 + magnitude) + 16
     bound = 2 * (2 * math.log(n + 1) + 3 * math.log(k + 1) + 1 + lam) / (temperature * n)
     return 4 * eps(dtype) * roundings * bound

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from proofs_checks.claims import CLAIMS, QUOTATIONS, checks_of
-from proofs_checks.mutants import MUTANTS
 from proofs_checks.objective import Assembled, Objective
 from proofs_checks.register import VERDICTS, Claim
 from proofs_checks.trial import CHECKS
+from proofs_checks.wrong import MUTANTS
 
 NAMED = set(
     """
@@ -141,7 +141,7 @@ def test_a_wrong_loss_differs_from_the_right_one_somewhere(name):
     """Value or gradient, in float32 or float64, somewhere between soft and saturated; only the transposed joint has the
     same loss, and another distribution."""
     from proofs_checks.objective import gradients
-    from proofs_checks.strategies import logits_of
+    from proofs_checks.premises.strategies import logits_of
 
     differences = []
     wrong, right = MUTANTS[name](), Assembled()

@@ -2,11 +2,11 @@
 
 import pytest
 
-from proofs_checks.mutants import MUTANTS
 from proofs_checks.objective import Assembled
 from proofs_checks.profiles import QUICK, quick_examples
 from proofs_checks.register import run
 from proofs_checks.trial import CHECKS, Plan, try_check
+from proofs_checks.wrong import MUTANTS
 
 KILLS = [(name, mutant) for name, check in sorted(CHECKS.items()) for mutant in check.kills]
 WITH_PREMISES = sorted(name for name, check in CHECKS.items() if check.breaks_without)

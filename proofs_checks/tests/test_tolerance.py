@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from proofs_checks import strategies
+from proofs_checks.numbers.tolerance import above, at_least, at_most, close, finite, gradient_tolerance, loss_tolerance
 from proofs_checks.objective import MUSIC
+from proofs_checks.premises import strategies
 from proofs_checks.register import _LEDGERS, Ledger
-from proofs_checks.tolerance import above, at_least, at_most, close, finite, gradient_tolerance, loss_tolerance
 
 
 def exact_loss(q1: torch.Tensor, q2: torch.Tensor) -> float:

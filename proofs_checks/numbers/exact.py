@@ -18,7 +18,8 @@ from math import fsum, log
 
 import numpy as np
 
-Codes = Sequence[Sequence[Sequence[Fraction]]]  # [n][s][i], rows sum to one
+RationalCodes = Sequence[Sequence[Sequence[Fraction]]]
+"""Indexed [n][s][i]; rows sum to one."""
 
 
 @lru_cache(maxsize=4096)
@@ -39,7 +40,7 @@ def factorise(number: int) -> tuple[tuple[int, int], ...]:
 
 @dataclass(frozen=True)
 class LogSum:
-    """sum_p c_p log p over primes p with rational c_p. Equality is exact; float() is correctly rounded term by term."""
+    """A sum of c_p log p over primes p, rational c_p. Equality is exact; float() rounds term by term."""
 
     coefficients: tuple[tuple[int, Fraction], ...] = ()
 
@@ -77,12 +78,12 @@ def log_of(value: int | Fraction) -> LogSum:
 
 
 def phi(p: Fraction) -> LogSum:
-    """p log p of a rational p >= 0, with phi(0) = 0."""
+    """p log p of a rational p >= 0, exactly, with phi(0) = 0."""
     return p * log_of(p) if p else LogSum()
 
 
 def phi_sum(values: Iterable[Fraction]) -> LogSum:
-    """sum phi(p); equal values are collected first, so a large table of few different counts is cheap."""
+    """The sum of p log p. Equal values are collected first, so a large table of few different counts is cheap."""
     total = LogSum()
     for value, times in Counter(values).items():
         total = total + times * phi(Fraction(value))
@@ -122,7 +123,7 @@ def hard_terms(first: np.ndarray, second: np.ndarray, units: int) -> ExactTerms:
     return ExactTerms(diagonal * Fraction(1, segments), off * Fraction(1, segments * (segments - 1)), agreements)
 
 
-def rational_terms(first: Codes, second: Codes) -> ExactTerms:
+def rational_terms(first: RationalCodes, second: RationalCodes) -> ExactTerms:
     """Exact terms of soft codes with rational entries, entry by entry from the definition; S >= 2, small N."""
     samples, segments, units = len(first), len(first[0]), len(first[0][0])
     share = Fraction(1, samples)

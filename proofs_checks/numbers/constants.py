@@ -1,5 +1,4 @@
-"""Constants that decide a verdict, enclosed with interval arithmetic, so that a comparison is a proof and not a
-rounding.
+"""Constants that decide a verdict, enclosed by interval arithmetic: a comparison is a proof and not a rounding.
 
 All functions return intervals of one private mpmath context (120 bits, outward rounding): every real number that the
 formula can mean lies inside. `certainly_less(a, b)` is True only if the whole of a lies below the whole of b. Ties
@@ -13,10 +12,11 @@ from fractions import Fraction
 
 from mpmath.ctx_iv import MPIntervalContext
 
-from .exact import LogSum
+from proofs_checks.numbers.exact import LogSum
 
 BITS = 120
-_iv = MPIntervalContext()  # private: mpmath.iv is one global context whose precision anybody may change
+# a context of its own: mpmath.iv is global, and anybody may change its precision
+_iv = MPIntervalContext()
 _iv.prec = BITS
 
 Interval = type(_iv.mpf(1))
@@ -24,9 +24,7 @@ Number = int | Fraction | LogSum | Interval
 
 
 def enclose(value: Number) -> Interval:
-    """The interval of an integer, a fraction or an exact sum of logarithms. A float is refused: it has already been
-    rounded.
-    """
+    """The interval of an integer, a fraction or an exact sum of logarithms; a float, already rounded, is refused."""
     if isinstance(value, float):
         raise TypeError(f"refusing the float {value!r}: give an int, a Fraction or a LogSum")
     if isinstance(value, LogSum):
@@ -57,9 +55,7 @@ def width(interval: Interval) -> float:
 
 
 def middle(interval: Interval) -> float:
-    """A float from the interval, for comparison with computed values; the interval must be thinner than 1e-15 of its
-    size.
-    """
+    """A float from the interval, to compare computed values with; it must be thinner than 1e-15 of its size."""
     value = float(_iv.mpf(interval.mid).a)
     if width(interval) > 1e-15 * max(abs(value), 1e-300):
         raise ValueError(f"an interval of width {width(interval)} does not determine a float")
@@ -86,49 +82,49 @@ def power(base: Number, exponent: Number) -> Interval:
 
 
 def two_over_e() -> Interval:
-    """2/e = 0.7357...: the agreement at which K = 2, lambda = 0 is best."""
+    """The agreement at which K = 2, lambda = 0 is best: 2/e = 0.7357..."""
     return 2 / _iv.exp(_iv.mpf(1))
 
 
 def threshold() -> Interval:
-    """1 - log 2 = 0.3068...: the least invariance weight at which K = 2 prefers agreeing views."""
+    """The least invariance weight at which K = 2 prefers agreeing views: 1 - log 2 = 0.3068..."""
     return 1 - log(2)
 
 
 def perfect_loss(units: int) -> Interval:
-    """-3 log K: the loss of an orthogonal array."""
+    """The loss of an orthogonal array: -3 log K."""
     return -3 * log(units)
 
 
 def least_loss_two_units() -> Interval:
-    """-2/e - 2 log 2 = -2.1220...: the minimum at K = 2, lambda = 0; below -3 log 2."""
+    """The minimum at K = 2, lambda = 0, which is below -3 log 2: -2/e - 2 log 2 = -2.1220..."""
     return -two_over_e() - 2 * log(2)
 
 
 def best_peak() -> Interval:
-    """a = (1 + sqrt(4/e - 1)) / 2 = 0.8433...: the peak of the soft minimiser of C2."""
+    """The peak of the soft minimiser of C2: a = (1 + sqrt(4/e - 1)) / 2 = 0.8433..."""
     return (1 + _iv.sqrt(2 * two_over_e() - 1)) / 2
 
 
 def best_logit_gap() -> Interval:
-    """log(a / (1 - a)) = 1.6832...: the logit difference, in temperatures, at which that minimiser is reached."""
+    """The logit gap, in temperatures, at which that minimiser is reached: log(a / (1 - a)) = 1.6832..."""
     return _iv.log(best_peak() / (1 - best_peak()))
 
 
 def agreement_slope(agreement: Number, weight: Number) -> Interval:
-    """tau f'(tau) = tau (1 + log(tau/2)) - lambda for f(tau) = tau log(tau/2) - lambda log tau. Increasing for tau >
-    2/e^2.
+    """The slope of f(tau) = tau log(tau/2) - lambda log tau, times tau: tau (1 + log(tau/2)) - lambda.
+
+    It increases for tau > 2/e^2.
     """
     tau = enclose(agreement)
     return tau * (1 + _iv.log(tau / 2)) - enclose(weight)
 
 
 def best_agreement(weight: Fraction, halvings: int = 100) -> Interval:
-    """tau* with tau*(1 + log(tau*/2)) = lambda, for 0 <= lambda < 1 - log 2: bisection whose every step is a proven
-    sign.
+    """The best agreement tau* at K = 2, which solves tau* (1 + log(tau*/2)) = lambda, for 0 <= lambda < 1 - log 2.
 
-    No Lambert function is evaluated: the slope is increasing on (2/e^2, 1], so a proven change of sign encloses its
-    only root.
+    Bisection in which every step is a proven sign. No Lambert function is evaluated: the slope increases on (2/e^2, 1],
+    so a proven change of sign encloses its only root.
     """
     low, high = Fraction(28, 100), Fraction(1)
     if not (weight >= 0 and certainly_less(weight, threshold())):
@@ -143,12 +139,13 @@ def best_agreement(weight: Fraction, halvings: int = 100) -> Interval:
         elif certainly_less(0, slope):
             high = centre
         else:
-            break  # the sign is below the working precision; the bracket stands as it is
+            # the sign is below the working precision; the bracket stands as it is
+            break
     return _iv.mpf([enclose(low).a, enclose(high).b])
 
 
 def least_loss_two_units_at(weight: Fraction) -> Interval:
-    """min L at K = 2: tau* log(tau*/2) - lambda log tau* - 2 log 2 below the threshold, -3 log 2 from there on (C3).
+    """The minimum at K = 2 (C3): tau* log(tau*/2) - lambda log tau* - 2 log 2, or -3 log 2 from the threshold on.
 
     The value is flat at tau*, so the bracket of tau* is narrow enough for 20 digits of the value.
     """
@@ -163,20 +160,20 @@ def least_loss_two_units_at(weight: Fraction) -> Interval:
 
 
 def uniform_loss(units: int, weight: Number = 0) -> Interval:
-    """-(2 + 2/K) log K + lambda log K: the uniform collapse."""
+    """The loss of the uniform collapse: -(2 + 2/K) log K + lambda log K."""
     return (enclose(weight) - 2 - enclose(Fraction(2, units))) * log(units)
 
 
 def hard_floor(samples: int, units: int) -> Interval:
-    """-log K - log min(N, K^2): below this no hard code on N samples can be, for K >= 3 (C9)."""
+    """A bound no hard code of N samples is below, for K >= 3 (C9): -log K - log min(N, K^2)."""
     return -log(units) - log(min(samples, units**2))
 
 
 def uniform_wins_below(units: int) -> Interval:
-    """K^(1 + 2/K): with fewer samples the uniform collapse is below every hard code at lambda = 0 (C11)."""
+    """The N below which the uniform collapse beats every hard code at lambda = 0 (C11): K^(1 + 2/K)."""
     return power(units, Fraction(units + 2, units))
 
 
 def uniform_wins_below_with_unit_weight(units: int) -> Interval:
-    """K^(1/2 + 1/K): the same at lambda = 1, when that number is below K (C11)."""
+    """The same at lambda = 1, when the number is below K (C11): K^(1/2 + 1/K)."""
     return power(units, Fraction(units + 2, 2 * units))

@@ -1,9 +1,9 @@
-"""Second routes that several checks share: the joint sample by sample, agreements of samples, whitening coordinates."""
+"""Formulas by a second route, for several checks: the joint sample by sample, agreements, whitening coordinates."""
 
 import numpy as np
 import torch
 
-from proofs_checks.strategies import Codes
+from proofs_checks.objective import Codes
 
 
 def blocks(codes: Codes) -> np.ndarray:
@@ -20,13 +20,13 @@ def off_pairs(segments: int) -> list[tuple[int, int]]:
 
 
 def agreements(q: torch.Tensor) -> np.ndarray:
-    """k_s(n, m) = <q_n(s), q_m(s)> as (S, N, N): for hard codes the indicator that samples n and m share their unit."""
+    """The agreements k_s(n, m) = <q_n(s), q_m(s)>, (S, N, N); of hard codes: do samples n and m share their unit?"""
     x = q.numpy()
     return np.stack([x[:, s] @ x[:, s].T for s in range(x.shape[1])])
 
 
 def contrast_basis(k: int) -> np.ndarray:
-    """U (K, K-1) with orthonormal columns, each summing to zero: Helmert's contrasts, in closed form."""
+    """Helmert's contrasts U (K, K-1), in closed form: orthonormal columns, each summing to zero."""
     basis = np.zeros((k, k - 1))
     for j in range(1, k):
         basis[:j, j - 1], basis[j, j - 1] = 1 / np.sqrt(j * (j + 1)), -j / np.sqrt(j * (j + 1))
@@ -34,14 +34,17 @@ def contrast_basis(k: int) -> np.ndarray:
 
 
 def contrasts(q: torch.Tensor) -> np.ndarray:
-    """f_n = (sqrt K U^T q_n(s))_s, shape (N, S (K-1)): the code in whitening coordinates (C25)."""
+    """The code in whitening coordinates (C25): f_n = (sqrt K U^T q_n(s))_s, shape (N, S (K-1))."""
     k = q.shape[2]
     return (np.sqrt(k) * q.numpy() @ contrast_basis(k)).reshape(len(q), -1)
 
 
 def relative_entropy(p: np.ndarray, q: np.ndarray) -> float:
-    """Sum of p log(p / q) in nats. Entries of p below 1e-290 count as zero: they add less than 1e-287, and where a code
-    holds numbers that small, q is a product or a mean of them that float64 rounds to zero."""
+    """The relative entropy, sum of p log(p / q), in nats.
+
+    Entries of p below 1e-290 count as zero: they add less than 1e-287, and where a code holds numbers that small, q is
+    a product or a mean of them that float64 rounds to zero.
+    """
     q = np.broadcast_to(q, p.shape)
     seen = p > 1e-290
     return float(np.sum(p[seen] * np.log(p[seen] / q[seen])))

@@ -1,0 +1,70 @@
+"""Mutation testing of the core; `proofs_checks/mutation/__init__.py` has the rules.
+
+    python -m proofs_checks.mutation                            all files; writes mutation.json and mutation.md
+    python -m proofs_checks.mutation --file musiclib/joint.py   one file, nothing written to the repository
+    python -m proofs_checks.mutation --guarantees               the guarantees and their lines, without running anything
+    python -m proofs_checks.mutation --two-processes            only the guarantees between processes, a minute each
+
+Exit status 1 for a survivor without a reason, for a reason without a survivor, and for a guarantee whose test stays
+green without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from musiclib.record import now, provenance, write_json, write_text
+from proofs_checks import RESULTS
+from proofs_checks.mutation.mutants import FILES, fingerprint
+from proofs_checks.mutation.page import counts_table, guarantees_table, page
+from proofs_checks.mutation.removal import break_between_processes
+from proofs_checks.mutation.verdict import EQUIVALENT, judge_files
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Carry out the command; returns the exit status."""
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m proofs_checks.mutation", description=__doc__, formatter_class=plain
+    )
+    parser.add_argument("--file", action="append", choices=FILES, help="only this file; writes no result")
+    parser.add_argument("--out", type=Path, default=Path("outputs/proofs"), help="where the copies and the results go")
+    parser.add_argument("--fresh", action="store_true", help="do not go on with an interrupted run")
+    parser.add_argument("--guarantees", action="store_true", help="print the table of guarantees and stop")
+    parser.add_argument("--two-processes", action="store_true", help="take away only what several processes show")
+    options = parser.parse_args(arguments)
+    if options.guarantees:
+        print(guarantees_table())
+        return 0
+    if options.two_processes:
+        broken = break_between_processes()
+        for name, gone_red in broken.items():
+            print(f"{'red as it must be' if gone_red else 'STILL GREEN      '}  {name}")
+        return 0 if all(broken.values()) else 1
+    source = {**provenance(), "date": now(), "judged": fingerprint()}
+    source["environment"]["mutmut"] = importlib.metadata.version("mutmut")
+    folder = (options.out / f"mutation-{fingerprint()}").resolve()
+    if options.fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    result = {"provenance": source, **judge_files(folder, tuple(options.file or FILES))}
+    if not options.file:
+        write_json(RESULTS / "mutation.json", result)
+        write_text(RESULTS / "mutation.md", page(result))
+    print(counts_table(result["counts"]))
+    red = [f"{m['name']} survives\n  - {m['original']}\n  + {m['mutated']}" for m in result["unexplained"]]
+    red += [f"{EQUIVALENT.name} explains what does not survive: {json.dumps(entry)}" for entry in result["stale"]]
+    green = [name for name, test in result["red_without"].items() if test is None]
+    red += [f"without the guarantee {name!r} its test stays green" for name in green]
+    for line in red:
+        print(f"RED  {line}", file=sys.stderr)
+    return 1 if red else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
