@@ -95,8 +95,7 @@ def test_a_record_resumes_where_it_stopped(tmp_path):
 def test_every_exploration_is_listed_and_has_readable_columns(capsys):
     assert command.main([]) == 0
     listed = capsys.readouterr().out
-    for name in command.NAMES:
-        exploration = command.load(name)
+    for name, exploration in command.EXPLORATIONS.items():
         assert exploration.name == name
         assert name in listed
         assert exploration.settings
@@ -105,7 +104,7 @@ def test_every_exploration_is_listed_and_has_readable_columns(capsys):
         command.main(["nothing"])
 
 
-@pytest.mark.parametrize("name", command.NAMES)
+@pytest.mark.parametrize("name", command.EXPLORATIONS)
 def test_the_figure_of_an_exploration_comes_from_its_committed_record(name):
     record = json.loads((RESULTS / f"{name}.json").read_text())
     assert record["status"] == "done"

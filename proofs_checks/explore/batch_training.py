@@ -1,9 +1,7 @@
-"""A question that a reader would ask next: the paper trains with N = 2048 < K^2 = 6400, but on 1.28 million images.
-Does a batch smaller than K^2 still lead the codes of a LARGE data set to the optimum, or does it stop where its own
-bias tells it to?
+"""Does a batch smaller than K^2 lead the codes of a LARGE data set to the optimum, or only as far as its own bias?
 
-Free logits for M = 8 K^2 samples (views tied, no network in between), random batches of N: what is left on the whole
-data set?
+The paper trains with N = 2048 < K^2 = 6400, but on 1.28 million images. Here: free logits for M = 8 K^2 samples (views
+tied, no network in between), random batches of N. What remains on the whole data set?
 """
 
 from __future__ import annotations
@@ -18,9 +16,7 @@ from proofs_checks.explore.record import Exploration
 
 
 def row(units: int, segments: int, samples: int, lam: float, steps: int, seed: int) -> dict[str, Any]:
-    """Adam on batches of N without replacement; the loss and its parts on all M samples, on soft and on argmax
-    codes.
-    """
+    """Train by Adam on batches of N without replacement; the gaps of soft and of argmax codes on all M samples."""
     generator = torch.Generator().manual_seed(seed)
     population = 8 * units**2
     z = (0.1 * torch.randn(population, segments * units, generator=generator)).requires_grad_()

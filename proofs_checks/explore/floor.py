@@ -1,6 +1,4 @@
-"""How low can the loss be at the sizes of CIFAR-10, N = 512, K = 32, S = 32? A bracket for lambda = 0 and 1 (C9,
-C10).
-"""
+"""How low can the loss be at CIFAR-10's sizes, N = 512, K = 32, S = 32? A bracket for lambda = 0, 1 (C9, C10)."""
 
 from __future__ import annotations
 
@@ -19,48 +17,41 @@ UNITS, SLOPES, SEGMENTS = 32, 16, 32
 SAMPLES = UNITS * SLOPES
 
 
-def polish(codes: torch.Tensor, lam: float, steps: int) -> tuple[float, torch.Tensor]:
-    """Adam on free logits (both views tied) from a given code: does leaving the symmetric family help?"""
-    z = (codes.clamp_min(1e-4).log()).float().reshape(len(codes), -1).requires_grad_()
-    adam = torch.optim.Adam([z], lr=0.02)
-    loss_of = musiclib.MusicLoss(segments=codes.shape[1], invariance_weight=lam)
-    best, kept = float("inf"), codes
-    for _ in range(steps):
-        loss = loss_of(z, z)
-        value = float(loss.detach())
-        if value < best:
-            best, kept = value, musiclib.segment_softmax(z.detach(), codes.shape[1]).double()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-    return best, kept / kept.sum(-1, keepdim=True)
+def polish(codes: torch.Tensor, lam: float, steps: int) -> torch.Tensor:
+    """The best code on the way of Adam on free logits (both views tied) from a given code, outside the family."""
+    segments = codes.shape[1]
+    z = codes.clamp_min(1e-4).log().float().reshape(len(codes), -1)
+    loss_of = musiclib.MusicLoss(segments=segments, invariance_weight=lam)
+    _, z = lines.descend(z, lambda z: loss_of(z, z), steps, rate=0.02)
+    free = musiclib.segment_softmax(z, segments).double()
+    return free / free.sum(-1, keepdim=True)
 
 
-def value(codes: torch.Tensor, lam: float) -> float:
-    """L of a code in both views, float64, by the library."""
+def loss_of_codes(codes: torch.Tensor, lam: float) -> float:
+    """The loss of a code in both views, float64, by the library."""
     terms = musiclib.code_terms(codes, codes, tile=512)
     return float(terms.diagonal + terms.off_diagonal + lam * terms.invariance)
 
 
 def row(lam: float, start: str, steps: int, free_steps: int, seed: int) -> dict[str, Any]:
-    """One start: the best loss in the family of lines, and after freeing all logits."""
+    """From one start: the best loss in the family of lines, and after freeing all logits."""
     generator = torch.Generator().manual_seed(seed)
     logits = lines.starts(SLOPES, SEGMENTS, UNITS, generator)[start]
     _, profiles = lines.minimise(logits, lam, steps)
     codes = lines.expand(profiles)
-    family = value(codes, lam)
-    _, free = polish(codes, lam, free_steps)
-    best = min(family, value(free, lam))
+    family, free = loss_of_codes(codes, lam), loss_of_codes(polish(codes, lam, free_steps), lam)
+    best = min(family, free)
+    partial_bush = designs.one_hot(designs.partial_bush(UNITS, SLOPES, SEGMENTS), UNITS)
     return {
         "family_loss": family,
-        "free_loss": value(free, lam),
+        "free_loss": free,
         "best_loss": best,
         "hard_floor": designs.hard_floor(SAMPLES, UNITS),
         "below_hard_floor": designs.hard_floor(SAMPLES, UNITS) - best,
         "lower_bound": loss_lower_bound(SAMPLES, UNITS, lam),
         "perfect_loss": -3 * log(UNITS),
-        "partial_bush_loss": value(designs.one_hot(designs.partial_bush(UNITS, SLOPES, SEGMENTS), UNITS), lam),
-        "slope_class_loss": value(designs_soft.slope_class_code(UNITS, SLOPES, SEGMENTS), lam),
+        "partial_bush_loss": loss_of_codes(partial_bush, lam),
+        "slope_class_loss": loss_of_codes(designs_soft.slope_class_code(UNITS, SLOPES, SEGMENTS), lam),
         **lines.peak_statistics(profiles),
     }
 

@@ -9,6 +9,7 @@ upper bound of the minimum.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import log
 
@@ -33,24 +34,28 @@ def _tables(units: int, slopes: int, segments: int) -> tuple[Tensor, Tensor]:
 
 
 def profile_terms(profiles: Float[Tensor, "m s k"]) -> tuple[Tensor, Tensor, Tensor]:
-    """(diagonal, off_diagonal, invariance) of the code with these profiles in both views; N = m K samples, S >= 2."""
+    """The terms (diagonal, off_diagonal, invariance) of the code of N = m K samples with these profiles; S >= 2."""
     slopes, segments, units = profiles.shape
     transform, characters = _tables(units, slopes, segments)
     spectra = (profiles @ transform) * characters
-    law = torch.einsum("bsk,btk->stk", spectra, spectra) @ transform / (slopes * units)  # (S, S, K): w_st
+    # (S, S, K): w_st
+    law = torch.einsum("bsk,btk->stk", spectra, spectra) @ transform / (slopes * units)
     off = ~torch.eye(segments, dtype=torch.bool)
     cells = law[off].clamp_min(1e-300)
     off_diagonal = -log(units) + (cells * cells.log()).sum(-1).mean()
-    agreement = profiles.square().sum(-1)  # (m, S)
+    # (m, S)
+    agreement = profiles.square().sum(-1)
     tau = agreement.mean(0)
     return (tau * (tau / units).log()).mean(), off_diagonal, -agreement.log().mean()
 
 
 def expand(profiles: Float[Tensor, "m s k"]) -> Float[Tensor, "n s k"]:
-    """The code itself: (m K, S, K)."""
+    """The code (m K, S, K) with these profiles in the symmetry of lines."""
     slopes, segments, units = profiles.shape
-    labels = torch.from_numpy(designs.field_tables(units)[1][:slopes, :segments])  # (m, S): b x_s
-    shifts = torch.arange(units)[:, None] ^ torch.arange(units)[None, :]  # (a, i) -> a xor i
+    # (m, S): b x_s
+    labels = torch.from_numpy(designs.field_tables(units)[1][:slopes, :segments])
+    # (a, i) -> a xor i
+    shifts = torch.arange(units)[:, None] ^ torch.arange(units)[None, :]
     codes = torch.empty(slopes, units, segments, units, dtype=profiles.dtype)
     for b in range(slopes):
         for s in range(segments):
@@ -76,24 +81,35 @@ def starts(slopes: int, segments: int, units: int, generator: torch.Generator) -
     }
 
 
-def minimise(logits: Tensor, lam: float, steps: int, rate: float = 0.05) -> tuple[float, Tensor]:
-    """Adam with a cosine schedule on the logits of the profiles: (best loss, best profiles)."""
-    z = logits.clone().requires_grad_()
+def descend(
+    z: Tensor, loss_of: Callable[[Tensor], Tensor], steps: int, *, rate: float, cosine: bool = False
+) -> tuple[float, Tensor]:
+    """Adam from z, with a cosine schedule or a constant rate: (the least loss on the way, where it was)."""
+    z = z.clone().requires_grad_()
     adam = torch.optim.Adam([z], lr=rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
-    best, kept = float("inf"), torch.softmax(z.detach(), -1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps) if cosine else None
+    least, best = float("inf"), z.detach().clone()
     for _ in range(steps):
-        profiles = torch.softmax(z, -1)
-        diagonal, off_diagonal, invariance = profile_terms(profiles)
-        loss = diagonal + off_diagonal + lam * invariance
-        value = float(loss.detach())
-        if value < best:
-            best, kept = value, profiles.detach().clone()
+        loss = loss_of(z)
+        if float(loss.detach()) < least:
+            least, best = float(loss.detach()), z.detach().clone()
         adam.zero_grad()
         loss.backward()
         adam.step()
-        schedule.step()
-    return best, kept
+        if schedule:
+            schedule.step()
+    return least, best
+
+
+def minimise(logits: Tensor, lam: float, steps: int) -> tuple[float, Tensor]:
+    """Minimise the loss within the family, from logits of profiles: (best loss, best profiles)."""
+
+    def loss_of(z: Tensor) -> Tensor:
+        diagonal, off_diagonal, invariance = profile_terms(torch.softmax(z, -1))
+        return diagonal + off_diagonal + lam * invariance
+
+    least, best = descend(logits, loss_of, steps, rate=0.05, cosine=True)
+    return least, torch.softmax(best, -1)
 
 
 def peak_statistics(profiles: Tensor) -> dict[str, float]:

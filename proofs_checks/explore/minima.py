@@ -1,9 +1,8 @@
-"""Local minima on free logits, and what escapes them: initial scale, weight, an over-sized batch, noise, a schedule
-(C18).
-"""
+"""Local minima on free logits, and what escapes them (C18): scale, weight, an over-sized batch, noise, a schedule."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from math import log
 from typing import Any
 
@@ -14,11 +13,32 @@ from torch import Tensor
 
 from proofs_checks.explore.record import Exploration
 
-SOLVED = 0.01  # nats above -3 log K that count as the optimum
+SOLVED = 0.01
+"""Nats above -3 log K that count as the optimum."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Random starts with N = copies K^2 samples, their initial scale, and how they descend.
+
+    remedy: none; ramp (lambda grows from 0 during the first half); minibatch (every step sees a random half of the
+    samples until the last quarter); noise (logits are disturbed, less and less, until the last quarter); lbfgs (another
+    optimiser, the one behind the numbers of C18).
+    """
+
+    units: int
+    segments: int
+    copies: int = 1
+    scale: float = 0.1
+    lam: float = 0.0
+    remedy: str = "none"
+    steps: int = 600
+    starts: int = 40
+    seed: int = 0
 
 
 def losses(z: Tensor, lam: float | Tensor) -> Tensor:
-    """Loss at weight lam of many codes at once, views tied: logits (B, N, S, K) to (B,)."""
+    """The losses (B,) at weight lam of many codes at once, views tied, from logits (B, N, S, K)."""
     log_q = torch.log_softmax(z, -1)
     q = log_q.exp()
     n, s = q.shape[1:3]
@@ -31,7 +51,7 @@ def losses(z: Tensor, lam: float | Tensor) -> Tensor:
 
 
 def descend(z: Tensor, lam: float, remedy: str, steps: int, generator: torch.Generator) -> Tensor:
-    """Adam on all starts at once, with one of the remedies (see `row`)."""
+    """Descend by Adam from all starts at once, with one of the remedies (see `Setting`)."""
     z = z.clone().requires_grad_()
     samples = z.shape[1]
     adam = torch.optim.Adam([z], lr=0.1)
@@ -51,9 +71,7 @@ def descend(z: Tensor, lam: float, remedy: str, steps: int, generator: torch.Gen
 
 
 def settle(z: Tensor, lam: float, steps: int) -> Tensor:
-    """L-BFGS (scipy) on each start by itself, `steps` iterations at most: descent that stops in the first minimum it
-    meets.
-    """
+    """Descend from each start by itself into the first minimum it meets: L-BFGS (scipy), `steps` iterations at most."""
     settled = []
     for start in z:
 
@@ -69,20 +87,14 @@ def settle(z: Tensor, lam: float, steps: int) -> Tensor:
     return torch.stack(settled)
 
 
-def row(
-    units: int, segments: int, copies: int, scale: float, lam: float, remedy: str, steps: int, starts: int, seed: int
-) -> dict[str, Any]:
-    """Share of random starts that end within 0.01 nats of -3 log K (the end is judged at the weight asked for).
-
-    remedy: none; ramp (lambda grows from 0 during the first half); minibatch (every step sees a random half of the
-    samples until the last quarter); noise (logits are disturbed, less and less, until the last quarter); lbfgs (another
-    optimiser, the one behind the numbers of C18).
-    """
-    generator = torch.Generator().manual_seed(seed)
-    samples = copies * units**2
-    z = scale * torch.randn((starts, samples, segments, units), generator=generator, dtype=torch.float64)
-    z = settle(z, lam, steps) if remedy == "lbfgs" else descend(z, lam, remedy, steps, generator)
-    gaps = (losses(z, lam) + 3 * log(units)).sort().values
+def row(**setting: Any) -> dict[str, Any]:
+    """The share of random starts that end within 0.01 nats of -3 log K, judged at the weight asked for."""
+    s = Setting(**setting)
+    generator = torch.Generator().manual_seed(s.seed)
+    samples = s.copies * s.units**2
+    z = s.scale * torch.randn((s.starts, samples, s.segments, s.units), generator=generator, dtype=torch.float64)
+    z = settle(z, s.lam, s.steps) if s.remedy == "lbfgs" else descend(z, s.lam, s.remedy, s.steps, generator)
+    gaps = (losses(z, s.lam) + 3 * log(s.units)).sort().values
     return {
         "solved": float((gaps < SOLVED).double().mean()),
         "median_gap": float(gaps.median()),
@@ -93,12 +105,27 @@ def row(
     }
 
 
-def _setting(units: int, segments: int, **change: Any) -> dict[str, Any]:
-    base = {"copies": 1, "scale": 0.1, "lam": 0.0, "remedy": "none", "steps": 600, "starts": 40, "seed": 0}
-    return {"units": units, "segments": segments} | base | change
+# the first two saturated: S = K + 1
+SIZES = ((3, 4), (4, 5), (5, 3))
 
-
-SIZES = ((3, 4), (4, 5), (5, 3))  # the first two saturated: S = K + 1
+SETTINGS = (
+    *(Setting(k, s, lam=lam, remedy=r, starts=20) for k, s in SIZES for lam in (0.0, 1.0) for r in ("none", "lbfgs")),
+    *(Setting(4, 5, scale=scale, lam=lam) for lam in (0.0, 0.3, 1.0) for scale in (0.01, 0.1, 1.0, 3.0)),
+    *(Setting(k, s, remedy="ramp", lam=1.0) for k, s in SIZES[1:]),
+    *(
+        Setting(k, s, copies=copies, remedy=remedy, lam=lam, steps=steps)
+        for k, s in SIZES[1:]
+        for lam in (0.0, 1.0)
+        for copies, remedy, steps in (
+            (4, "none", 600),
+            (1, "minibatch", 600),
+            (4, "minibatch", 600),
+            (1, "noise", 600),
+            (1, "noise", 2400),
+            (4, "noise", 600),
+        )
+    ),
+)
 
 EXPLORATION = Exploration(
     name="minima",
@@ -109,28 +136,6 @@ EXPLORATION = Exploration(
         "scale": "standard deviation of the initial logits",
         "remedy": "none, ramp of lambda, random half batches, decaying logit noise; or L-BFGS instead of Adam",
     },
-    settings=[
-        *(
-            _setting(k, s, lam=lam, remedy=r, starts=20)
-            for k, s in SIZES
-            for lam in (0.0, 1.0)
-            for r in ("none", "lbfgs")
-        ),
-        *(_setting(4, 5, scale=scale, lam=lam) for lam in (0.0, 0.3, 1.0) for scale in (0.01, 0.1, 1.0, 3.0)),
-        *(_setting(k, s, remedy="ramp", lam=1.0) for k, s in SIZES[1:]),
-        *(
-            _setting(k, s, copies=copies, remedy=remedy, lam=lam, steps=steps)
-            for k, s in SIZES[1:]
-            for lam in (0.0, 1.0)
-            for copies, remedy, steps in (
-                (4, "none", 600),
-                (1, "minibatch", 600),
-                (4, "minibatch", 600),
-                (1, "noise", 600),
-                (1, "noise", 2400),
-                (4, "noise", 600),
-            )
-        ),
-    ],
+    settings=[asdict(setting) for setting in SETTINGS],
     row=row,
 )

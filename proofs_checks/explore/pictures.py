@@ -1,4 +1,4 @@
-"""Each exploration as a figure, drawn from its record alone.
+"""Every exploration as a figure, drawn from its record alone.
 
 As in `musiclib.plots_theory`: a line is a formula, a dot was computed, a grey line is a bound or a landmark.
 """

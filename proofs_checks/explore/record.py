@@ -1,6 +1,4 @@
-"""One exploration: a question, a list of settings, a function from a setting to a row, and the JSON record they
-fill.
-"""
+"""One exploration: a question, its settings, a function from a setting to a row, and the JSON record they fill."""
 
 from __future__ import annotations
 
@@ -14,14 +12,18 @@ from typing import Any
 
 from tqdm import tqdm
 
+import proofs_checks
 from musiclib.record import jsonable, provenance, read_json, write_json
 
-RESULTS = Path(__file__).resolve().parents[2] / "reproduce" / "results" / "proofs" / "explore"
+RESULTS = proofs_checks.RESULTS / "explore"
 
 
 @dataclass(frozen=True)
 class Exploration:
-    """question: what is asked; reading: how to read the columns; settings: keyword arguments of `row`, one row each."""
+    """A question and the experiment that answers it.
+
+    reading: how to read the columns; row: the experiment; settings: its keyword arguments, one row each.
+    """
 
     name: str
     question: str
@@ -36,8 +38,9 @@ class Exploration:
 
 
 def run(exploration: Exploration, folder: Path = RESULTS, *, fresh: bool = False) -> dict[str, Any]:
-    """Compute the missing rows, writing the record after each; returns the record. A finished record is returned as
-    it is.
+    """Compute the rows that are missing, writing the record after each; returns the record.
+
+    fresh: discard what is there. A finished record is returned as it is.
     """
     path = Path(folder) / f"{exploration.name}.json"
     record = None if fresh else read_json(path)

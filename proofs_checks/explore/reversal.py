@@ -1,6 +1,4 @@
-"""Which softness does a batch of N ask for? The best peakedness r*(N) and the batch size at which the pull reverses
-(C31).
-"""
+"""Which softness does a batch of N ask for? The best peakedness r*(N), and when the pull reverses (C31)."""
 
 from __future__ import annotations
 
@@ -11,10 +9,11 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from proofs_checks.explore.record import Exploration
+from proofs_checks.premises.designs import pair_counts, uniform_loss
 
 
 def batch_losses(counts: np.ndarray, firsts: np.ndarray, seconds: np.ndarray, r: float, lam: float) -> np.ndarray:
-    """L of each batch (B,) at q = r e_c + (1-r)/K, two segments, views alike, from the counts of a hard code.
+    """The loss of each batch (B,) at q = r e_c + (1-r)/K, two segments, views alike, from the counts of a hard code.
 
     counts: joint counts (B, K, K) over N; firsts, seconds: marginal frequencies (B, K) of the two segments.
     """
@@ -30,12 +29,10 @@ def batch_losses(counts: np.ndarray, firsts: np.ndarray, seconds: np.ndarray, r:
 
 
 def row(units: int, samples: int, lam: float, batches: int, seed: int) -> dict[str, Any]:
-    """Minimiser of the mean loss over `batches` iid batches, with a jackknife error, and the slope at r = 0.9."""
+    """The minimiser of the mean loss of `batches` iid batches, with a jackknife error, and the slope at r = 0.9."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(units, size=(batches, 2, samples))
-    counts = np.stack([np.bincount(a * units + b, minlength=units**2).reshape(units, units) for a, b in labels]).astype(
-        float
-    )
+    counts = np.stack([pair_counts(a, b, units) for a, b in labels]).astype(float)
     firsts, seconds = counts.sum(2) / samples, counts.sum(1) / samples
 
     def best(keep: np.ndarray) -> float:
@@ -45,16 +42,15 @@ def row(units: int, samples: int, lam: float, batches: int, seed: int) -> dict[s
             method="bounded",
             options={"xatol": 1e-6},
         )
-        uniform = (-(2 + 2 / units) + lam) * log(units)
-        return float(found.x) if found.fun < uniform else 0.0  # far below K^(1+2/K) samples the collapse is better
+        # far below K^(1+2/K) samples the collapse is better
+        return float(found.x) if found.fun < uniform_loss(units, lam) else 0.0
 
     everyone = np.ones(batches, bool)
     groups = np.arange(batches) % 8
     left_out = np.array([best(groups != g) for g in range(8)])
     step = 1e-5
-    slope = np.diff([batch_losses(counts, firsts, seconds, r, lam).mean() for r in (0.9 - step, 0.9 + step)])[0] / (
-        2 * step
-    )
+    below, above = (batch_losses(counts, firsts, seconds, r, lam).mean() for r in (0.9 - step, 0.9 + step))
+    slope = (above - below) / (2 * step)
     tau, growth = 1 / units + 0.81 * (1 - 1 / units), 1.8 * (1 - 1 / units)
     population = (log(tau / units) + 1 - lam / tau) * growth
     return {
