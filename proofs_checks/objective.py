@@ -83,20 +83,20 @@ class Objective:
         return musiclib.segment_softmax(z, segments=segments, temperature=temperature)
 
     def joint(self, q1: Tensor, q2: Tensor) -> Tensor:
-        """P[s, t, i, j] = (1/N) sum_n q1[n, s, i] q2[n, t, j]."""
+        """The joint distribution (S, S, K, K) of codes: P[s, t, i, j] = (1/N) sum_n q1[n, s, i] q2[n, t, j]."""
         return musiclib.joint_distribution(q1, q2)
 
     def phi(self, p: Tensor) -> Tensor:
-        """p log p of every element, as the loss uses it."""
+        """The function p log p of every element, as the loss uses it."""
         return phi(p)
 
     def code_terms(self, q1: Tensor, q2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(diagonal, off_diagonal, invariance) of codes; invariance is +inf where two views of a sample never agree."""
+        """The terms (diagonal, off_diagonal, invariance) of codes; the last is +inf where two views never agree."""
         terms = musiclib.code_terms(q1, q2)
         return terms.diagonal, terms.off_diagonal, terms.invariance
 
     def code_loss(self, q1: Tensor, q2: Tensor, lam: float = 0.0) -> Tensor:
-        """L = diagonal + off_diagonal + lam * invariance; the last is left out at lam = 0, where it may be infinite."""
+        """The loss of codes, diagonal + off_diagonal + lam * invariance; at lam = 0 the last may be infinite."""
         diagonal, off_diagonal, invariance = self.code_terms(q1, q2)
         return diagonal + off_diagonal + lam * invariance if lam else diagonal + off_diagonal
 
@@ -111,7 +111,7 @@ MUSIC = Objective()
 def gradients(
     objective: Objective, z1: Tensor, z2: Tensor, segments: int, temperature: float = 1.0, lam: float = 1.0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(loss, dL/dz1, dL/dz2) of logits (N, D); a view that the loss does not depend on has gradient zero."""
+    """The loss of logits (N, D) and its gradients, (L, dL/dz1, dL/dz2); zero for a view that L does not depend on."""
     z1, z2 = z1.detach().clone().requires_grad_(), z2.detach().clone().requires_grad_()
     loss = objective.logit_loss(z1, z2, segments, temperature, lam)
     grad1, grad2 = torch.autograd.grad(loss, (z1, z2), materialize_grads=True)

@@ -62,7 +62,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Check:
-    """A property, the claims it carries, its controls. `cost` divides the number of examples of the quick profile."""
+    """A property to test, the claims that it carries, and its controls.
+
+    cost: divides the number of examples of the quick profile; the other fields are the arguments of `check`.
+    """
 
     name: str
     claims: tuple[str, ...]

@@ -8,9 +8,8 @@ import torch
 from _pytest.outcomes import Failed
 
 from proofs_checks import ROOT
-from proofs_checks.mutation.guarantees import BETWEEN_PROCESSES, GUARANTEES, Guarantee
+from proofs_checks.mutation.guarantees import BETWEEN_PROCESSES, GUARANTEES, Guarantee, taken_away
 from proofs_checks.mutation.page import guarantees_table
-from proofs_checks.mutation.removal import taken_away
 from proofs_checks.objective import Objective
 from proofs_checks.profiles import QUICK
 from proofs_checks.register import run

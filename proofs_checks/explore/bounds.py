@@ -14,7 +14,7 @@ def _entropy(a: np.ndarray, units: int) -> np.ndarray:
 
 
 def loss_lower_bound(samples: int, units: int, lam: float, cells: int = 20_000) -> float:
-    """A number that no code of N samples over K >= 3 units, any S >= 2, hard or soft, has its loss below.
+    """A lower bound of the loss of all codes of N samples over K >= 3 units, any S >= 2, hard or soft.
 
     L_diag + lam L_ti >= -log K + E[(log K - 1)(1 - c) - lam log c] with c = |q|^2 (C1's tangent; <q', q''> is at most
     the mean of the two norms, and at most their product). L_off >= max(-2 log K, -log N - 2 E H(q)) (C20; C39 with

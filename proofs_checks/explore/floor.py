@@ -18,7 +18,7 @@ SAMPLES = UNITS * SLOPES
 
 
 def polish(codes: torch.Tensor, lam: float, steps: int) -> torch.Tensor:
-    """The best code on the way of Adam on free logits (both views tied) from a given code, outside the family."""
+    """Leave the family: the best code that Adam on free logits, both views tied, meets from a given code."""
     segments = codes.shape[1]
     z = codes.clamp_min(1e-4).log().float().reshape(len(codes), -1)
     loss_of = musiclib.MusicLoss(segments=segments, invariance_weight=lam)

@@ -84,7 +84,7 @@ def starts(slopes: int, segments: int, units: int, generator: torch.Generator) -
 def descend(
     z: Tensor, loss_of: Callable[[Tensor], Tensor], steps: int, *, rate: float, cosine: bool = False
 ) -> tuple[float, Tensor]:
-    """Adam from z, with a cosine schedule or a constant rate: (the least loss on the way, where it was)."""
+    """Descend by Adam from z, at a constant rate or on a cosine: (the least loss on the way, where it was)."""
     z = z.clone().requires_grad_()
     adam = torch.optim.Adam([z], lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps) if cosine else None

@@ -11,5 +11,5 @@ raises). Not mutated by mutmut: module constants, and functions with decorators 
 files have one, the backward of the streaming form; `tests/test_guarantees.py` breaks that by hand. Left out as judges:
 the two-process tests, which start processes, and torch.compile, which does not see through mutmut's switch.
 
-Beside that, `guarantees` names what the library guarantees, line by line, and what goes red without each line.
+Beside that, `guarantees.yaml` names what the library guarantees, line by line, and what goes red without each line.
 """

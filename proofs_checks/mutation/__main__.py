@@ -20,9 +20,9 @@ from pathlib import Path
 
 from musiclib.record import now, provenance, write_json, write_text
 from proofs_checks import RESULTS
+from proofs_checks.mutation.guarantees import break_between_processes
 from proofs_checks.mutation.mutants import FILES, fingerprint
 from proofs_checks.mutation.page import counts_table, guarantees_table, page
-from proofs_checks.mutation.removal import break_between_processes
 from proofs_checks.mutation.verdict import EQUIVALENT, judge_files
 
 

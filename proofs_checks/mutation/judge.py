@@ -67,7 +67,7 @@ def find_failure(mutant: str, items: list[pytest.Item]) -> dict[str, Any]:
 
 
 def in_child(work: Callable[[], dict[str, Any]], cpu_seconds: float, wall_seconds: float) -> dict[str, Any] | str:
-    """The result of `work` in a forked child; "timeout" when either limit is passed, "crash" when it dies otherwise."""
+    """Do `work` in a forked child; its result, "timeout" when a limit is passed, or "crash" when it dies otherwise."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:

@@ -93,7 +93,7 @@ def _in_raise(node: ast.AST, lines: set[int]) -> bool:
 
 
 def mutants_of(file: str, code: str) -> tuple[str, list[Mutant], int]:
-    """The module with all mutants behind a switch, those to try, and how many change only the words of an error."""
+    """Mutate a module: its code with all mutants behind a switch, those to try, and how many are words of an error."""
     # mutmut reads its section of pyproject.toml from the working directory
     with contextlib.chdir(ROOT):
         result = mutate_file_contents(file, code)

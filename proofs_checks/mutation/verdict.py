@@ -6,13 +6,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from musiclib.config import read_yaml
 from musiclib.record import read_json, read_lines, write_json, write_text
 from proofs_checks import ROOT
-from proofs_checks.mutation.guarantees import BETWEEN_PROCESSES
+from proofs_checks.mutation.guarantees import BETWEEN_PROCESSES, break_between_processes
 from proofs_checks.mutation.mutants import FILES, JUDGES, Mutant, copy_files, mutants_of, run_pytest, sources
-from proofs_checks.mutation.removal import break_between_processes
 
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.yaml")
 BY_TESTS = ("-k", "not compiles", *JUDGES)
@@ -23,7 +21,10 @@ Key = tuple[str, str, str, str]
 
 
 def prepare(folder: Path) -> tuple[list[Mutant], dict[str, int]]:
-    """Copy the sources into `folder`, with the mutants in place of the core; how many of a file are only words."""
+    """Copy the sources into `folder`, with the mutants in place of the core.
+
+    Returns the mutants to try, and how many others of each file change only the words of an error.
+    """
     listed = read_json(folder / "mutants.json")
     if listed is not None:
         return [Mutant(**one) for one in listed["mutants"]], listed["words"]
@@ -38,7 +39,10 @@ def prepare(folder: Path) -> tuple[list[Mutant], dict[str, int]]:
 
 
 def judge(folder: Path, mutants: list[Mutant]) -> dict[str, dict[str, Any]]:
-    """name -> {"outcome", "by"} of every mutant, by the tests of the core; stored in the folder line by line."""
+    """Try every mutant on the tests of the core; results are stored in the folder line by line.
+
+    Returns name -> {"outcome", "by": the test that killed it}.
+    """
     results = folder / "results.jsonl"
     done = {line["mutant"] for line in read_lines(results)}
     waiting = [mutant.name for mutant in mutants if mutant.name not in done]
@@ -51,7 +55,7 @@ def judge(folder: Path, mutants: list[Mutant]) -> dict[str, dict[str, Any]]:
 
 
 def judge_again(folder: Path, mutant: Mutant, outcome: str) -> tuple[str, str | None]:
-    """Timeouts again in a fresh process, by the same tests; survivors by the checks of this package."""
+    """Try a mutant once more: a timeout in a fresh process by the same tests, a survivor by the checks."""
 
     def killed_by(*arguments: str) -> bool:
         return run_pytest(folder, *arguments, quiet=True, MUTANT_UNDER_TEST=mutant.name) == 1
@@ -62,9 +66,9 @@ def judge_again(folder: Path, mutant: Mutant, outcome: str) -> tuple[str, str | 
 
 
 def allow_list(path: Path = EQUIVALENT) -> dict[Key, str]:
-    """Mutant -> reason why no test can tell it from the original."""
+    """The mutants that no test can tell from the original, each with the reason."""
     reasons: dict[Key, str] = {}
-    for group in yaml.safe_load(path.read_text(encoding="utf-8")):
+    for group in read_yaml(path.read_text(encoding="utf-8")):
         for one in group["mutants"]:
             key = (group["file"], group["function"], one["original"].strip(), one["mutated"].strip())
             if key in reasons:
@@ -74,7 +78,7 @@ def allow_list(path: Path = EQUIVALENT) -> dict[Key, str]:
 
 
 def verdict(mutants: list[Mutant], outcomes: dict[str, str], reasons: dict[Key, str]) -> tuple[list[Mutant], list[Key]]:
-    """Survivors without a reason, and reasons without a survivor."""
+    """What is wrong with an outcome: survivors without a reason, and reasons without a survivor."""
     survivors = [mutant for mutant in mutants if outcomes[mutant.name] != "killed"]
     files = {mutant.file for mutant in mutants}
     alive = {mutant.key for mutant in survivors}
@@ -82,7 +86,7 @@ def verdict(mutants: list[Mutant], outcomes: dict[str, str], reasons: dict[Key, 
 
 
 def judge_files(folder: Path, files: tuple[str, ...]) -> dict[str, Any]:
-    """Judge all mutants of the files, and take away the guarantees between processes; the result as data."""
+    """Judge all mutants of the files, and take away the guarantees between processes; returns the result as data."""
     mutants, words = prepare(folder)
     mutants = [mutant for mutant in mutants if mutant.file in files]
     first, reasons = judge(folder, mutants), allow_list()

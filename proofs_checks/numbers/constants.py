@@ -38,19 +38,19 @@ def enclose(value: Number) -> Interval:
 
 
 def certainly_less(a: Number, b: Number) -> bool:
-    """True if every number in a is below every number in b: a proof. False means only 'not proven'."""
+    """Whether every number in a is below every number in b: True is a proof, False means only 'not proven'."""
     a, b = enclose(a), enclose(b)
     return bool(_iv.mpf(a.b) < _iv.mpf(b.a))
 
 
 def contains(interval: Interval, value: Fraction | int) -> bool:
-    """True if the rational value is certainly inside."""
+    """Whether the rational value is certainly inside."""
     inner = enclose(value)
     return bool(interval.a <= inner.a) and bool(inner.b <= interval.b)
 
 
 def width(interval: Interval) -> float:
-    """Upper bound of the length of the interval."""
+    """An upper bound of the length of the interval."""
     return float(interval.delta.b)
 
 
@@ -73,7 +73,7 @@ def exp(value: Number) -> Interval:
 
 
 def power(base: Number, exponent: Number) -> Interval:
-    """base ** exponent for a positive base, through logarithm and exponential."""
+    """A power of a positive base, through logarithm and exponential."""
     return _iv.exp(enclose(exponent) * log(base))
 
 
@@ -165,7 +165,7 @@ def uniform_loss(units: int, weight: Number = 0) -> Interval:
 
 
 def hard_floor(samples: int, units: int) -> Interval:
-    """A bound no hard code of N samples is below, for K >= 3 (C9): -log K - log min(N, K^2)."""
+    """The floor of hard codes of N samples, for K >= 3 (C9): -log K - log min(N, K^2)."""
     return -log(units) - log(min(samples, units**2))
 
 

@@ -46,7 +46,7 @@ class LogSum:
 
     @classmethod
     def of(cls, coefficients: Mapping[int, Fraction]) -> LogSum:
-        """From prime -> coefficient; zero coefficients are dropped, so equal values have equal representations."""
+        """Build from prime -> coefficient; zeros are dropped, so that equal values have equal representations."""
         return cls(tuple(sorted((p, Fraction(c)) for p, c in coefficients.items() if c)))
 
     def __add__(self, other: LogSum) -> LogSum:
@@ -78,7 +78,7 @@ def log_of(value: int | Fraction) -> LogSum:
 
 
 def phi(p: Fraction) -> LogSum:
-    """p log p of a rational p >= 0, exactly, with phi(0) = 0."""
+    """The function p log p of a rational p >= 0, exactly; zero at zero."""
     return p * log_of(p) if p else LogSum()
 
 
@@ -100,7 +100,7 @@ class ExactTerms:
 
     @property
     def entropy_loss(self) -> LogSum:
-        """L_diag + L_off: the loss at lambda = 0."""
+        """The loss at lambda = 0: diagonal + off_diagonal."""
         return self.diagonal + self.off_diagonal
 
 

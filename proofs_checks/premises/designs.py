@@ -34,7 +34,7 @@ class DesignError(ValueError):
 
 
 def one_hot(labels: Int[np.ndarray, "n s"], units: int) -> Float[Tensor, "n s k"]:
-    """Codes of a table of labels: float64 tensor (N, S, K) with a single 1 in each row. Labels must lie in 0..K-1."""
+    """Hard codes of a table of labels in 0..K-1: a float64 tensor (N, S, K) with a single 1 in each row."""
     table = np.asarray(labels)
     if table.ndim != 2:
         raise DesignError(f"labels must have shape (N, S), got {table.shape}")
@@ -118,7 +118,7 @@ def code_entropy(labels: Int[np.ndarray, "n s"]) -> float:
 
 
 def prime_power(units: int) -> tuple[int, int] | None:
-    """(p, e) with units = p^e and p prime, or None."""
+    """Write a number as a power of a prime: (p, e) with units = p^e, or None."""
     factors = factorise(units)
     return factors[0] if len(factors) == 1 else None
 
@@ -252,7 +252,7 @@ def codeword_share(segments: int, units: int) -> int:
 
 
 def hard_floor(samples: int, units: int) -> float:
-    """A bound no hard code of N samples is below, for K >= 3, any invariance weight (C9): -log K - log min(N, K^2)."""
+    """The floor of hard codes: for K >= 3 none of N samples has a loss below -log K - log min(N, K^2) (C9)."""
     return -log(units) - log(min(samples, units**2))
 
 

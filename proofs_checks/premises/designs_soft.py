@@ -73,11 +73,11 @@ def one_sided_minimiser(labels: Int[np.ndarray, "n s"]) -> tuple[Tensor, Tensor]
 def flipped_minimiser(
     labels: Int[np.ndarray, "n s"], copies: int, flipped: int
 ) -> tuple[Int[np.ndarray, "m s"], Int[np.ndarray, "m s"]]:
-    """Hard views that disagree where it pays (C2 c): in `flipped` of `copies` copies of an array over 2 units, the
-    second view shows the other unit everywhere.
+    """Hard views that disagree on a share of the samples, where that pays (C2 c).
 
-    P_st stays uniform (a flip maps the array's counts onto themselves) and each P_ss(i,i) is (1 - flipped/copies)/2.
-    Both are counted here. The loss is nearest to its minimum where the share flipped is nearest to 1 - 2/e = 0.2642.
+    In `flipped` of `copies` copies of an array over 2 units the second view shows the other unit everywhere. P_st stays
+    uniform (a flip maps the array's counts onto themselves) and each P_ss(i,i) is (1 - flipped/copies)/2; both are
+    counted here. The loss is nearest to its minimum where the share flipped is nearest to 1 - 2/e = 0.2642.
     """
     index = verify_strength_two(labels, 2)
     first = np.tile(labels, (copies, 1))

@@ -7,8 +7,9 @@ import re
 import pytest
 import torch
 
-from proofs_checks.claims import CLAIMS, QUOTATIONS, checks_of
-from proofs_checks.objective import Assembled, Objective
+from proofs_checks.claims import CLAIMS, QUOTATIONS, batches, bounds, checks_of, dependence, relations, words
+from proofs_checks.objective import Assembled, Objective, gradients
+from proofs_checks.premises.strategies import logits_of
 from proofs_checks.register import VERDICTS, Claim
 from proofs_checks.trial import CHECKS
 from proofs_checks.wrong import MUTANTS
@@ -46,8 +47,6 @@ def test_ids_are_unique_and_complete():
     ids = list(CLAIMS)
     assert [f"C{i}" for i in range(1, 43)] == [one for one in ids if one.startswith("C")]
     assert [f"W{i}" for i in range(1, 17)] == [one for one in ids if one.startswith("W")]
-    from proofs_checks.claims import batches, bounds, dependence, relations, words
-
     total = sum(len(module.CLAIMS) for module in (words, bounds, dependence, batches, relations))
     assert total == len(ids), "an id occurs twice"
 
@@ -138,11 +137,7 @@ def test_a_wrong_loss_is_one_small_class_that_says_what_is_wrong(name):
 
 @pytest.mark.parametrize("name", sorted(set(MUTANTS) - {"views_transposed"}))
 def test_a_wrong_loss_differs_from_the_right_one_somewhere(name):
-    """Value or gradient, in float32 or float64, somewhere between soft and saturated; only the transposed joint has the
-    same loss, and another distribution."""
-    from proofs_checks.objective import gradients
-    from proofs_checks.premises.strategies import logits_of
-
+    """Value or gradient, float32 or float64, soft to saturated; only the transposed joint has the same loss."""
     differences = []
     wrong, right = MUTANTS[name](), Assembled()
     for kind, view, t in (("soft", "near", 0.5), ("hard", "flipped", 1.0), ("peaked", "independent", 2.0)):

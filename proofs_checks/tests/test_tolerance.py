@@ -1,5 +1,4 @@
-"""Derived tolerances bound the rounding that occurs, are far below the effects looked for, and their assertions can
-fail."""
+"""Tolerances bound the rounding that occurs, are far below the effects looked for, and their assertions can fail."""
 
 import math
 from fractions import Fraction
