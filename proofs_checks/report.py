@@ -139,7 +139,7 @@ def markdown_table(head: str, rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table of rows of cells, in which a pipe and a line break are no mark-up; `head` is its first line."""
 
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"
+        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
     return "\n".join([head, "|---" * (head.count("|") - 1) + "|", *map(line, rows)])
 
