@@ -33,6 +33,7 @@ from torch import nn
 from musiclib import checkpoint, record
 from musiclib.config import TrainConfig
 from musiclib.distributed import broadcast_state, is_main, world_size
+from musiclib.training.accuracy import accuracy_watch, unscored
 from musiclib.training.assemble import (
     build_method,
     health_of,
@@ -194,6 +195,7 @@ def _run(
         body["curve"], body["trained_by"] = state.curve, state.sources
         body["time"] = {
             "train_s": seconds,
+            "watch_s": state.watch_seconds,
             "views_per_s": 2 * config.batch * state.step / seconds if seconds else 0.0,
         }
         body["monitor"], body["collapsed"] = monitored, bool(monitored.get("collapsed", False))
@@ -263,6 +265,7 @@ def _train(
         if config.compile:
             method.encoder.compile()  # in place: names in the state_dict stay
         monitor = health_of(method)
+        accuracy = accuracy_watch(train_set, views[0], config, device) if is_main() else unscored
         display = None
         if progress and is_main():
             display = Display(
@@ -274,7 +277,7 @@ def _train(
                 train(
                     method, optimiser, training_images(train_set, device), views, config, state,
                     device=device, save=save, left=left, display=display, health=monitor if is_main() else None,
-                    stop=stop, checkpoint_seconds=checkpoint_seconds,
+                    accuracy=accuracy, stop=stop, checkpoint_seconds=checkpoint_seconds,
                 )  # fmt: skip
         finally:
             if display is not None:

@@ -91,6 +91,7 @@ def test_the_hash_names_the_run_and_nothing_else():
         {"dataset": "digits"}, {"method": "vicreg"}, {"options": {"units": 8}}, {"views": {"flip": 0.0}},
         {"precision": "float32"}, {"validation": True}, {"compile": True}, {"optimiser": "sgd"}, {"warmup_epochs": 2},
         {"final_lr": 0.0}, {"dataset_options": {"samples": 5}}, {"deterministic": True},
+            {"watch": 3},
     ]  # fmt: skip
     hashes = {TrainConfig(**change).hash() for change in changes} | {base.hash()}
     assert len(hashes) == len(changes) + 1

@@ -19,11 +19,12 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from jaxtyping import Int64, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from musiclib.config import TrainConfig
 from musiclib.distributed import average_gradients, rank, world_size
 from musiclib.method import Method, Output
+from musiclib.training.accuracy import PROBE, unscored
 from musiclib.training.optimisers import learning_rate, set_learning_rate
 from musiclib.views import ViewConfig, ViewParams, draw, render
 
@@ -55,6 +56,7 @@ class TrainState:
     sums: dict[str, list[float]] = field(default_factory=dict)  # term -> [sum, count] over the epoch so far
     curve: list[dict[str, Any]] = field(default_factory=list)  # one entry a finished epoch
     sources: list[str] = field(default_factory=list)  # hashes of the code that took part, in order
+    watch_seconds: float = 0.0  # spent on the curve's accuracy, not in `seconds`
 
 
 def derived_seed(seed: int, purpose: str, number: int) -> int:
@@ -170,6 +172,7 @@ def train(
     left: Callable[[], str] = lambda: "",
     display: Any = None,
     health: Callable[[Output], dict[str, Any]] | None = None,
+    accuracy: Callable[[int, nn.Module], float | None] = unscored,
     stop: Callable[[], bool] = lambda: False,
     checkpoint_seconds: float = 60.0,
 ) -> None:
@@ -178,6 +181,7 @@ def train(
     save: writes a checkpoint of the current state; called every `checkpoint_seconds`, before stopping, and at the
     end, never with values that were not looked at. left: says, for an error message, which checkpoint there is.
     display: see `musiclib.training.progress.Display`. health: monitors of the last step, at the end of an epoch.
+    accuracy: of the encoder at the end of an epoch, or None where it is not scored; its time is not the training's.
     stop: asked after every step.
     """
     per_epoch = len(images) // config.batch
@@ -225,7 +229,12 @@ def train(
                 if ended:  # before any checkpoint: one at this step must hold the finished epoch and no sums of it
                     averages = {name: value / count for name, (value, count) in state.sums.items()}
                     entry = {"epoch": epoch + 1, "step": state.step, "lr": lr, "seconds": state.seconds, **averages}
-                    state.curve.append(entry | {"health": health(output) if health is not None else {}})
+                    entry["health"] = health(output) if health is not None else {}
+                    if (scored := accuracy(epoch + 1, method.encoder)) is not None:
+                        entry["accuracy"] = {PROBE: scored}
+                        state.watch_seconds += time.monotonic() - mark
+                        mark = time.monotonic()
+                    state.curve.append(entry)
                     state.sums = {}
                 if display is not None:
                     display.show(state, means, lr, output, ended=ended)
