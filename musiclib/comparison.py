@@ -10,15 +10,17 @@ A run that fails is kept as a failure, and the other rows go on: a comparison of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from musiclib.config import TrainConfig
 from musiclib.datasets import DatasetMissing
-from musiclib.intervals import Interval, paired_difference
+from musiclib.intervals import LEVEL, Interval, holm, p_value, paired_difference
 from musiclib.methods import METHODS
 from musiclib.names import VARIANTS, method_of
+from musiclib.training.accuracy import PROBE
 from musiclib.training.steps import Stopped
 
 if TYPE_CHECKING:
@@ -99,6 +101,16 @@ class Runs:
             for row in self.rows
         }
 
+    def accuracy(self, row: str) -> dict[int, list[tuple[int, float, float]]]:
+        """Held-out accuracy while training, by seed: (epoch, seconds of training, accuracy in [0, 1]) of every epoch
+        that was scored; nothing for a row that trains on the held-out labels (supervised)."""
+        if row == "supervised":
+            return {}
+        return {
+            seed: [(e["epoch"], e["seconds"], e["accuracy"][PROBE]) for e in r.get("curve", []) if "accuracy" in e]
+            for seed, r in self.of(row).items()
+        }
+
     def identity(self, row: str, seed: int) -> str:
         """Names a finished run and not only its configuration: another one once it has been trained anew."""
         return f"{self.configs[row, seed].hash()}, {self.records[row, seed]['time']['started']}"
@@ -112,6 +124,26 @@ class Runs:
         return said + (
             [f"collapsed in {len(collapsed)} of {asked} runs (seeds {listed(collapsed)})"] if collapsed else []
         )
+
+
+def epochs_to_reach(points: Sequence[tuple[int, float, float]], level: float) -> float | None:
+    """Epochs until the accuracy of `Runs.accuracy` first reaches `level`, linear between scored epochs; None where no
+    scored epoch reaches it. Reached at the first scored epoch: that epoch, an upper bound."""
+    before: tuple[int, float] | None = None
+    for epoch, _, value in points:
+        if value >= level:
+            if before is None:
+                return float(epoch)
+            return before[0] + (epoch - before[0]) * (level - before[1]) / (value - before[1])
+        before = epoch, value
+    return None
+
+
+def survives(differences: Mapping[Any, Interval], least: int = LEAST_SEEDS) -> dict[Any, bool]:
+    """Which of a family of differences are decided after Holm's correction for the number of them, at 5 % over the
+    whole family. A difference of fewer than `least` pairs is never decided and counts as no comparison."""
+    compared = {k: p_value(d) if d.n >= least else math.nan for k, d in differences.items()}
+    return {k: p <= 1 - LEVEL for k, p in holm(compared).items()}
 
 
 def listed(values: Sequence[Any]) -> str:

@@ -71,6 +71,30 @@ def paired_difference(a: Mapping[object, float], b: Mapping[object, float], leve
     return mean_interval([a[k] - b[k] for k in a if k in b], level)
 
 
+def p_value(interval: Interval, level: float = LEVEL) -> float:
+    """Two-sided p-value of "the mean is zero" that goes with a t interval of `level`; NaN for fewer than two values."""
+    if not interval.bounded:
+        return math.nan
+    if interval.half == 0:
+        return 0.0 if interval.mean else 1.0
+    t = abs(interval.mean) / interval.half * stats.t.ppf((1 + level) / 2, interval.n - 1)
+    return float(2 * stats.t.sf(t, interval.n - 1))
+
+
+def holm(p_values: Mapping[object, float]) -> dict[object, float]:
+    """Adjusted p-values of a family of comparisons: below 0.05 means decided with 5 % over the whole family.
+
+    Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979). NaN (nothing to
+    compare) stays NaN and does not count.
+    """
+    ranked = sorted((p, i) for i, p in enumerate(p_values.values()) if not math.isnan(p))
+    adjusted, largest = [math.nan] * len(p_values), 0.0
+    for rank, (p, i) in enumerate(ranked):
+        largest = max(largest, min(1.0, (len(ranked) - rank) * p))
+        adjusted[i] = largest
+    return dict(zip(p_values, adjusted, strict=True))
+
+
 def percent(interval: Interval, plus_minus: str = "±") -> str:
     """'61.42 ± 0.35', '61.42 (1 run)' or '-'. The interval is symmetric, so one number gives it."""
     if interval.n == 0:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from musiclib.names import row_of
+
 SCHEMA = 1
 FILE = "records.jsonl"
 
@@ -156,8 +158,10 @@ def once(records: Iterable[dict]) -> list[dict]:
 
 def look_up(record: dict, dotted: str) -> object:
     """The value at a dotted place ('config.options.segments'); None when there is none. Metric names contain slashes,
-    not dots. Two places are computed: `embedding` (segments * units, else the last projector width) and
-    `projector_depth` (hidden layers)."""
+    not dots. Three places are computed: `row` (see `musiclib.names`), `embedding` (segments * units, else the last
+    projector width) and `projector_depth` (hidden layers)."""
+    if dotted == "row":
+        return row(record)
     if dotted == "embedding":
         return embedding(record)
     if dotted == "projector_depth":
@@ -169,6 +173,11 @@ def look_up(record: dict, dotted: str) -> object:
             return None
         value = value[part]
     return value
+
+
+def row(record: dict) -> str | None:
+    """The row of a training run: its method, or a variant of it by its options; None for other records."""
+    return row_of(record["method"], look_up(record, "config.options")) if record.get("method") else None
 
 
 def embedding(record: dict) -> int | None:

@@ -107,7 +107,10 @@ def one_table(key: str, inside: list[dict], references: list[dict], failed: list
     grouped: dict[tuple[str, str], list[dict]] = {}
     for r in rows:
         grouped.setdefault(
-            (r["method"], json.dumps(variant(r), sort_keys=True) if r["method"] not in REFERENCE else shorter(r, told)),
+            (
+                records.row(r),
+                json.dumps(variant(r), sort_keys=True) if r["method"] not in REFERENCE else shorter(r, told),
+            ),
             [],
         ).append(r)
     order = list(NAMES)
@@ -124,7 +127,7 @@ def one_table(key: str, inside: list[dict], references: list[dict], failed: list
         lines.append(Row(label, f"{key}|{method}|{text}", cells, method in REFERENCE))
         notes += remarks(label, group, cells)
     if failed:
-        runs = ", ".join(sorted(f"{NAMES.get(r['method'], r['method'])} seed {r['seed']}" for r in failed))
+        runs = ", ".join(sorted(f"{NAMES.get(records.row(r), r['method'])} seed {r['seed']}" for r in failed))
         notes.append(f"Failed and in no mean: {runs}.")
     sources = sorted({r["code"].get("sources") or "unknown" for r in rows})
     if len(sources) > 1:

@@ -13,6 +13,10 @@ Six kinds of rule, all data:
                that of the paired difference
   claim        a claim that a notebook checked itself and put into its record under `key`: true in all of them
 
+MUSIC has two rows (`musiclib.names.MUSIC`). A rule whose selectors say `row: each` becomes one rule for each of them,
+and each gets its own verdict. A comparison pools runs of one setting only: of several settings the one with most
+epochs counts, then the one with most pairs, then the first by name, and the text says how many others there are.
+
 A rule is applied to each data set by itself. Where `scale` asks for more epochs or seeds than a data set has, its
 verdict is "not testable at this scale" instead of "not reproduced", and with `either_way: true` instead of "reproduced"
 too; a rule without any rows is "not tested".
@@ -30,6 +34,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from musiclib.names import MUSIC
 from reproduce import records
 from reproduce.statistics import Interval, mean_interval, paired_difference, share_interval
 from reproduce.yamlfile import read_yaml
@@ -52,6 +57,7 @@ OPERATORS = {
     "at_most": lambda value, bound: isinstance(value, (int, float)) and value <= bound,
     "in": lambda value, choices: value in choices,
     "not": lambda value, other: value is not None and value != other,
+    "starts": lambda value, beginning: isinstance(value, str) and value.startswith(beginning),
 }
 
 
@@ -100,7 +106,26 @@ def read_rules(path: Path = FILE) -> list[dict]:
                     mistakes.append(f"{where} ({rule['id']}): a condition may be a value or use {', '.join(OPERATORS)}")
     if mistakes:
         raise ValueError("\n".join(mistakes))
-    return rules
+    return [one for rule in rules for one in for_each_row(rule)]
+
+
+def for_each_row(rule: dict) -> list[dict]:
+    """One rule a row of MUSIC where its selectors or metrics say `each`, else the rule itself. A rule of a row has the
+    row under `row` and an id of its own."""
+    selectors = [name for name in ("rows", "against") if rule.get(name, {}).get("row") == "each"]
+    metrics = [name for name in ("metric", "minus") if rule.get(name, "").endswith("/each")]
+    if not selectors and not metrics:
+        return [rule]
+    return [
+        {
+            **rule,
+            "id": f"{rule['id']}.{row}",
+            "row": row,
+            **{name: {**rule[name], "row": row} for name in selectors},
+            **{name: rule[name].removesuffix("each") + row for name in metrics},
+        }
+        for row in MUSIC
+    ]
 
 
 def rules_hash(path: Path = FILE) -> str:
@@ -211,7 +236,7 @@ def main_rows(rows: list[dict], pair_by: list[str]) -> list[dict]:
 
 def difference(rule: dict, dataset: str, rows: list[dict], everything: list[dict]) -> tuple[Part | None, list[dict]]:
     """`better` and `competitive`: the paired difference of `rows` and `against`."""
-    pair_by = rule.get("pair_by", ["seed", "config.encoder", "config.epochs", "config.batch"])
+    pair_by = rule.get("pair_by", ["seed", "config.encoder", "config.epochs", "config.batch", "config.views"])
 
     def cells(chosen: list[dict]) -> dict[tuple, dict]:
         scored = [r for r in main_rows(chosen, pair_by) if records.metric(r, rule["metric"]) is not None]
@@ -220,9 +245,15 @@ def difference(rule: dict, dataset: str, rows: list[dict], everything: list[dict
     mine, theirs = cells(rows), cells([r for r in everything if matches(r, rule["against"])])
     if {r["method"] for r in theirs.values()} == {"pixels"} and len(theirs) == 1 and pair_by == ["seed"]:
         theirs = dict.fromkeys(mine, *theirs.values())  # nothing is drawn there: one run stands for every seed
-    shared = [k for k in mine if k in theirs]
-    if not shared:
+    settings: dict[tuple, list[tuple]] = {}
+    for key in mine:
+        if key in theirs:
+            settings.setdefault(tuple(v for p, v in zip(pair_by, key, strict=True) if p != "seed"), []).append(key)
+    if not settings:
         return None, []
+    epochs = {s: max(mine[k]["config"].get("epochs", 0) for k in keys) for s, keys in settings.items()}
+    setting = min(settings, key=lambda s: (-epochs[s], -len(settings[s]), s))
+    shared = settings[setting]
     value = {
         "a": {k: records.metric(mine[k], rule["metric"]) for k in shared},
         "b": {k: records.metric(theirs[k], rule["metric"]) for k in shared},
@@ -230,6 +261,7 @@ def difference(rule: dict, dataset: str, rows: list[dict], everything: list[dict
     gap = paired_difference(value["a"], value["b"])
     bound = rule["margin"] if rule["kind"] == "better" else -rule["margin"]
     text = f"{signed(gap)} points, {gap.n} pair{'s' if gap.n > 1 else ''} (to be above {100 * bound:+.1f})"
+    text += f"; {len(settings) - 1} further settings not pooled" if len(settings) > 1 else ""
     runs = dict.fromkeys(r["run"] for k in shared for r in (mine[k], theirs[k]))
     return Part(dataset, decide(gap, bound), text, gap, tuple(runs)), [mine[k] for k in shared]
 

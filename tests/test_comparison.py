@@ -5,7 +5,19 @@ import math
 import pytest
 
 from musiclib import comparison
-from musiclib.comparison import Runs, configurations, decided, markdown, over, points, rows, said, train
+from musiclib.comparison import (
+    Runs,
+    configurations,
+    decided,
+    epochs_to_reach,
+    markdown,
+    over,
+    points,
+    rows,
+    said,
+    survives,
+    train,
+)
 from musiclib.config import TrainConfig
 from musiclib.datasets import DatasetMissing
 from musiclib.intervals import Interval, mean_interval
@@ -201,3 +213,30 @@ def test_a_run_is_found_in_its_row_by_its_options():
     assert row_of("music", {"invariance_weight": 0.0, "segments": 8}) == "music_entropies"
     assert row_of("music", {"invariance_weight": 0.3}) == row_of("music") == "music"
     assert row_of("simclr", {"invariance_weight": 0.0}) == "simclr"
+
+
+def curve(*points):
+    return [{"epoch": e, "seconds": 10.0 * e, **({"accuracy": {"knn": v}} if v is not None else {})} for e, v in points]
+
+
+def test_accuracy_while_training_is_that_of_the_scored_epochs_and_supervised_rows_have_none():
+    points = curve((1, 0.3), (2, None), (3, 0.5))
+    runs = train(Loop(lambda c: entry(0.5) | {"curve": points}), plan(["simclr"]), seed=0, seeds=2)
+    assert runs.accuracy("simclr") == {s: [(1, 10.0, 0.3), (3, 30.0, 0.5)] for s in (0, 1)}
+    assert runs.accuracy("supervised") == {}
+
+
+@pytest.mark.parametrize(("level", "epochs"), [(0.2, 1.0), (0.4, 2.0), (0.55, 4.0), (0.7, None)])
+def test_epochs_to_reach_a_level_lie_between_scored_epochs(level, epochs):
+    assert epochs_to_reach([(1, 1.0, 0.3), (3, 3.0, 0.5), (5, 5.0, 0.6)], level) == (
+        None if epochs is None else pytest.approx(epochs)
+    )
+
+
+def test_of_many_differences_fewer_survive_the_correction_than_seem_decided():
+    steps = {f"row {i}": [0.01 + 0.0005 * (i + 1) * k for k in (-1, 0, 1)] for i in range(10)}
+    family = {name: mean_interval(values) for name, values in steps.items()}
+    alone = {name for name, d in family.items() if decided(d)}
+    after = {name for name, yes in survives(family).items() if yes}
+    assert {"row 0"} <= after < alone
+    assert not any(survives({"two seeds": mean_interval([0.01, 0.0100001])}).values())

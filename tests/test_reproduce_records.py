@@ -8,6 +8,7 @@ import math
 import pytest
 from reproduce_fixtures import training_record, write_records
 
+from musiclib.names import MUSIC
 from reproduce import compare, records, tables, verdicts
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -109,7 +110,7 @@ def small_set():
 
 def test_a_table_has_the_reference_rows_first_and_says_what_was_not_run():
     (table,) = tables.build(small_set())
-    assert [r.label for r in table.rows] == ["raw pixels", "random encoder", "MUSIC", "SimCLR"]
+    assert [r.label for r in table.rows] == ["raw pixels", "random encoder", "MUSIC with invariance", "SimCLR"]
     assert "Not run: supervised." in table.notes
     assert table.columns == ("linear/test/top1", "knn/test/top1")
 
@@ -125,7 +126,7 @@ def test_a_supervised_row_of_fewer_epochs_stands_in_the_table_and_says_so():
 def test_cells_are_mean_and_t_interval_over_seeds_in_percent():
     (table,) = tables.build(small_set())
     half = 4.302652729911275 * 0.01 / math.sqrt(3)  # t(0.975, 2) from a printed table, standard deviation 0.01
-    assert f"| MUSIC | 3 | 61.00 ± {100 * half:.2f} |" in tables.markdown(table)
+    assert f"| MUSIC with invariance | 3 | 61.00 ± {100 * half:.2f} |" in tables.markdown(table)
 
 
 def test_settings_do_not_mix():
@@ -137,9 +138,9 @@ def test_settings_do_not_mix():
     built = tables.build(lines)
     assert len(built) == 3
     long = next(t for t in built if "200 epochs" in t.title)
-    assert [r.label for r in long.rows] == ["raw pixels", "random encoder", "MUSIC"]
+    assert [r.label for r in long.rows] == ["raw pixels", "random encoder", "MUSIC with invariance"]
     digits = next(t for t in built if t.title.startswith("digits"))
-    assert [r.label for r in digits.rows] == ["MUSIC"]
+    assert [r.label for r in digits.rows] == ["MUSIC with invariance"]
 
 
 def test_variants_of_a_method_are_rows_of_their_own_named_by_what_differs():
@@ -149,7 +150,10 @@ def test_variants_of_a_method_are_rows_of_their_own_named_by_what_differs():
         for n in (16, 32)
     ]
     (table,) = tables.build(lines)
-    assert [r.label for r in table.rows] == ["MUSIC (segments=16)", "MUSIC (segments=32)"]
+    assert [r.label for r in table.rows] == [
+        "MUSIC with invariance (segments=16)",
+        "MUSIC with invariance (segments=32)",
+    ]
 
 
 def test_one_run_has_no_interval_and_failures_are_in_no_mean():
@@ -159,7 +163,7 @@ def test_one_run_has_no_interval_and_failures_are_in_no_mean():
     ]
     (table,) = tables.build(lines)
     assert "60.00 (1 run)" in tables.markdown(table)
-    assert any("MUSIC seed 1" in n for n in table.notes)
+    assert any("MUSIC with invariance seed 1" in n for n in table.notes)
 
 
 def test_what_qualifies_a_row_is_noted():
@@ -169,7 +173,7 @@ def test_what_qualifies_a_row_is_noted():
     lines[0]["code"] = {"sources": "other"}
     (table,) = tables.build(lines)
     notes = " ".join(table.notes)
-    assert "MUSIC: seeds [0, 1] gave identical numbers" in notes
+    assert "MUSIC with invariance: seeds [0, 1] gave identical numbers" in notes
     assert "BYOL: collapsed in 1 of 1 runs" in notes
     assert "2 versions of the library" in notes
 
@@ -407,8 +411,42 @@ def test_a_side_that_is_none_is_told(tmp_path):
 def test_the_shipped_rules_are_well_formed_and_name_every_method():
     rules = verdicts.read_rules()
     against = {r["against"]["method"] for r in rules if r["kind"] == "competitive" and "method" in r["against"]}
-    assert against >= set(tables.NAMES) - set(tables.REFERENCE) - {"music"}
-    assert all(r["source"].startswith("excerpt") for r in rules)
+    assert against >= set(tables.NAMES) - set(tables.REFERENCE) - set(MUSIC)
+    assert all(r["source"].startswith(("excerpt", "preprint, abstract")) for r in rules)
+
+
+def test_every_shipped_rule_judges_both_rows_of_music():
+    rules = verdicts.read_rules()
+    for name in {r["id"].rpartition(".")[0] for r in rules}:
+        assert [r["row"] for r in rules if r["id"].rpartition(".")[0] == name] == list(MUSIC)
+    assert not any("each" in json.dumps([r.get(k) for k in ("rows", "against", "metric", "minus")]) for r in rules)
+
+
+def test_each_row_of_music_is_judged_by_its_own_runs():
+    rule = {**BETTER, "rows": {"row": "each"}}
+    alone = [training_record("music", s, linear=0.5 + s / 100, options={"invariance_weight": 0.0}) for s in range(3)]
+    lines = [*lines_of((0.7, 0.71, 0.72), (0.6, 0.61, 0.62)), *alone]
+    found = {v.rule["id"]: v.verdict for v in verdicts.judge(lines, verdicts.for_each_row(rule))}
+    assert found == {"x.music_entropies": verdicts.NOT_REPRODUCED, "x.music": verdicts.REPRODUCED}
+
+
+def test_runs_of_one_setting_are_pooled_and_those_of_another_are_told():
+    short, long = (
+        lines_of((0.7, 0.71, 0.72), (0.6, 0.61, 0.62), epochs=6),
+        lines_of((0.5, 0.51, 0.52), (0.6, 0.61, 0.62), epochs=20),
+    )
+    (part,) = verdicts.judge([*short, *long], [BETTER])[0].parts
+    assert (part.verdict, part.interval.n) == (verdicts.NOT_REPRODUCED, 3)
+    assert "1 further settings not pooled" in part.text
+    other = [
+        {**r, "config": {**r["config"], "views": {"flip": 0.0}}} for r in lines_of((0.9, 0.91), (0.6, 0.61), epochs=20)
+    ]
+    assert verdicts.judge([*long, *other], [BETTER])[0].parts[0].interval.n == 3
+
+
+def test_a_selector_may_ask_how_a_value_starts():
+    assert verdicts.matches({"dataset": "imagenet:there"}, {"dataset": {"starts": "imagenet:"}})
+    assert not verdicts.matches({"dataset": "digits"}, {"dataset": {"starts": "imagenet:"}})
 
 
 def test_a_rule_with_a_mistake_is_told(tmp_path):
@@ -434,8 +472,8 @@ def test_compare_tells_changed_from_noise_and_from_identical(tmp_path):
     write_records(b, [r for r in moved if r["method"] != "random"])
     found = compare.compare(a, b)
     words = {(c.where.split(": ")[1], c.metric): c.word for c in found.cells}
-    assert words["MUSIC", "linear/test/top1"] == compare.CHANGED
-    assert words["MUSIC", "knn/test/top1"] == compare.SAME
+    assert words["MUSIC with invariance", "linear/test/top1"] == compare.CHANGED
+    assert words["MUSIC with invariance", "knn/test/top1"] == compare.SAME
     assert words["SimCLR", "knn/test/top1"] == compare.WITHIN
     assert len(found.only_a) == 1
     assert "random encoder" in found.only_a[0]

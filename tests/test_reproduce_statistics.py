@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from musiclib.intervals import holm, p_value
 from reproduce.statistics import mean_interval, paired_difference, repeated, share_interval, welch_difference
 
 
@@ -95,3 +96,28 @@ def test_a_share_of_more_than_all_is_an_error():
 def test_seeds_with_identical_values_are_found():
     assert repeated({0: 0.5, 1: 0.6, 2: 0.5, 3: 0.7}) == [(0, 2)]
     assert repeated({0: 0.5, 1: 0.6}) == []
+
+
+def test_the_p_value_is_that_of_scipys_related_t_test(draws):
+    a, b = draws
+    own = p_value(paired_difference(dict(enumerate(a)), dict(enumerate(b))))
+    assert own == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-9)
+    assert math.isnan(p_value(mean_interval([0.1])))
+    assert (p_value(mean_interval([0.1, 0.1])), p_value(mean_interval([0.0, 0.0]))) == (0.0, 1.0)
+
+
+def test_holm_rejects_what_the_step_down_procedure_rejects_at_every_level():
+    values = np.random.default_rng(5).uniform(0, 0.1, 12).tolist()
+    adjusted = holm(dict(enumerate(values)))
+    for level in (0.01, 0.05, 0.2):
+        rejected, order = set(), sorted(range(12), key=values.__getitem__)
+        for rank, i in enumerate(order):  # the procedure as published: stop at the first that is not small enough
+            if values[i] > level / (12 - rank):
+                break
+            rejected.add(i)
+        assert {i for i, p in adjusted.items() if p <= level} == rejected
+
+
+def test_holm_counts_only_what_was_compared():
+    assert holm({"a": 0.02, "b": math.nan})["a"] == 0.02
+    assert holm({"a": 0.02, "b": 0.9})["a"] == pytest.approx(0.04)
