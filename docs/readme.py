@@ -1,6 +1,8 @@
-"""Fill the generated parts of the two README files from records: `python docs/readme.py`, or `--check` to compare only.
+"""Fill the generated parts of the README files from records: `python docs/readme.py`, or `--check` to compare only.
 
-README.md             claims: `python -m proofs_checks --markdown`; results: tables in reproduce/results/cpu/tables
+README.md             claims: `python -m proofs_checks --markdown`; results: the table of the comparison in
+                      reproduce/results/cpu/tables
+reproduce/results/cpu/README.md  results: all tables there
 benchmarks/README.md  figures: the records under benchmarks/results
 """
 
@@ -29,10 +31,14 @@ def claims() -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-def results(folder: Path = ROOT / "reproduce" / "results" / "cpu" / "tables") -> str:
-    """The committed tables of the compact encoder on the two sets of the comparison; the report has the others."""
-    paths = [path for name in ("cifar10", "fashion-mnist") for path in sorted(folder.glob(f"{name}-compact-*.md"))]
-    return "\n\n".join(path.read_text().strip() for path in paths)
+CPU = ROOT / "reproduce" / "results" / "cpu"
+COMPARISON = "cifar10-compact-2-*.md"
+"""The table of all methods on the front page."""
+
+
+def results(pattern: str, folder: Path = CPU / "tables") -> str:
+    """The committed tables whose file name fits `pattern`, one below the other."""
+    return "\n\n".join(path.read_text().strip() for path in sorted(folder.glob(pattern)))
 
 
 def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
@@ -78,10 +84,11 @@ def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
 
 
 def filled() -> dict[Path, str]:
-    """Both pages as their records would have them."""
-    front, bench = ROOT / "README.md", ROOT / "benchmarks" / "README.md"
+    """The pages as their records would have them."""
+    front, tables, bench = (folder / "README.md" for folder in (ROOT, CPU, ROOT / "benchmarks"))
     return {
-        front: between(between(front.read_text(), "claims", claims()), "results", results()),
+        front: between(between(front.read_text(), "claims", claims()), "results", results(COMPARISON)),
+        tables: between(tables.read_text(), "results", results("*.md")),
         bench: between(bench.read_text(), "figures", figures()),
     }
 
