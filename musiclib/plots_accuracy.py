@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 
 from musiclib.intervals import t_interval
 from musiclib.names import MUSIC, NAMES, family
@@ -48,6 +49,7 @@ def accuracy_curves(
         _tidy(axes)
         axes.set_xlabel(name)
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     against_epochs.set_ylabel("kNN, held-out training images (%)")
     figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=8, handlelength=3.2)
     return figure
