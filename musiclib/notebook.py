@@ -83,7 +83,7 @@ class Results:
         sentence."""
         if any(f["file"] == f"figures/{name}.svg" for f in self.figures):
             raise ValueError(f"name={name!r}: this notebook has a figure of that name already")
-        from musiclib.plots import save_svg
+        from musiclib.plots.style import save_svg
 
         save_svg(figure, self.out / "figures" / f"{name}.svg")
         self.figures.append({"file": f"figures/{name}.svg", "caption": caption})

@@ -11,17 +11,12 @@ from matplotlib.collections import PatchCollection
 from scipy import stats
 
 from musiclib import joint_distribution
-from musiclib.plots import (
-    OKABE_ITO,
-    accuracy_dots,
-    joint_heatmap,
-    loss_curves,
-    piano_keys,
-    response,
-    t_interval,
-    term_bounds,
-    usage_histogram,
-)
+from musiclib.intervals import t_interval
+from musiclib.plots.ablation import response
+from musiclib.plots.codes import joint_heatmap, piano_keys, usage_histogram
+from musiclib.plots.comparison import accuracy_dots
+from musiclib.plots.style import OKABE_ITO
+from musiclib.plots.training import loss_curves, term_bounds
 
 
 def curve(shift=0.0, epochs=4):
@@ -182,5 +177,6 @@ def test_every_figure_can_be_written_and_shown(tmp_path):
 
 
 def test_pyplot_stays_unused():
-    code = "import musiclib.plots, sys; sys.exit('matplotlib.pyplot' in sys.modules)"
+    parts = ("style", "training", "codes", "comparison", "ablation", "attributes", "dynamics", "theory")
+    code = f"import sys; from musiclib.plots import {', '.join(parts)}; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

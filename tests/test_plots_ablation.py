@@ -3,8 +3,10 @@
 import pytest
 from matplotlib.colors import to_hex
 
-from musiclib.plots import OKABE_ITO, t_interval
-from musiclib.plots_ablation import COLLAPSED, ablation, accuracy_against_cost, cost_over, methods_over
+from musiclib.intervals import t_interval
+from musiclib.names import NAMES
+from musiclib.plots.ablation import COLLAPSED, ablation, accuracy_against_cost, cost_over, methods_over
+from musiclib.plots.style import OKABE_ITO
 
 VALUES = {
     "linear probe": {"0": {0: 0.6, 1: 0.7, 2: 0.65}, "1": {0: 0.8}, "2": {}},
@@ -90,7 +92,7 @@ def test_costs_are_medians_with_their_whole_spread():
     music = axes.containers[1]
     assert list(music[0].get_ydata()) == [2.0, 4.0]
     assert music[2][0].get_segments()[0][:, 1] == pytest.approx([1.0, 9.0])
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["floor", "MUSIC"]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["floor", NAMES["music"]]
 
 
 def test_accuracy_against_cost_names_every_row():

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from musiclib.names import NAMES
-from musiclib.plots_accuracy import accuracy_curves
+from musiclib.plots.comparison import accuracy_curves
 
 CURVES = {
     "music": {

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from musiclib.evaluate.predictions import judge_effect
-from musiclib.plots_attributes import effect_table, factor_dots, information_panels, ranked_dots, unit_galleries
+from musiclib.plots.attributes import effect_table, factor_dots, information_panels, ranked_dots, unit_galleries
 
 
 def written(axes):

@@ -8,7 +8,7 @@ from matplotlib.container import ErrorbarContainer
 
 from musiclib.intervals import mean_interval, t_interval
 from musiclib.names import NAMES
-from musiclib.plots_comparison import SHADES, difference_dots, dot_panels, health_curves
+from musiclib.plots.comparison import SHADES, difference_dots, dot_panels, health_curves
 
 VALUES = {"music": [0.6, 0.7, 0.8], "simclr": [0.5, 0.9], "pixels": [0.4], "byol": []}
 
@@ -31,13 +31,13 @@ def test_a_row_stands_at_its_mean_in_percent_and_three_runs_have_an_interval():
     figure = dot_panels({"linear": VALUES, "kNN": {"music": [0.3]}})
     left, right = figure.axes
     at, drawn = heights(left), marks(left)
-    assert drawn[at["MUSIC"]] == (pytest.approx(70.0), True)
+    assert drawn[at[NAMES["music"]]] == (pytest.approx(70.0), True)
     assert drawn[at["SimCLR"]] == (pytest.approx(70.0), False)
     assert drawn[at["raw pixels"]] == (pytest.approx(40.0), False)
     assert at["BYOL"] not in drawn
     assert [t.get_text() for t in left.texts] == ["no finished run"]
     assert left.texts[0].xy[1] == at["BYOL"]
-    assert marks(right) == {at["MUSIC"]: (pytest.approx(30.0), False)}
+    assert marks(right) == {at[NAMES["music"]]: (pytest.approx(30.0), False)}
     assert left.get_xlabel() == "linear (%)"
     bar = next(b for b in left.containers if b[2])[2][0].get_segments()[0]
     assert bar[1][0] - bar[0][0] == pytest.approx(2 * 100 * t_interval(VALUES["music"])[1])
@@ -45,9 +45,9 @@ def test_a_row_stands_at_its_mean_in_percent_and_three_runs_have_an_interval():
 
 def test_rows_are_sorted_by_the_first_panel_unless_told_otherwise():
     values = {"simclr": [0.1], "music": [0.9], "byol": [0.5]}
-    assert list(heights(dot_panels({"a": values}).axes[0])) == ["SimCLR", "BYOL", "MUSIC"]
+    assert list(heights(dot_panels({"a": values}).axes[0])) == ["SimCLR", "BYOL", NAMES["music"]]
     given = dot_panels({"a": values}, sort=False).axes[0]
-    assert list(heights(given)) == ["BYOL", "MUSIC", "SimCLR"]  # upwards, so the first one given is on top
+    assert list(heights(given)) == ["BYOL", NAMES["music"], "SimCLR"]  # upwards, so the first one given is on top
 
 
 def test_values_of_no_learning_are_lines_that_the_legend_names():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from musiclib.plots_dynamics import over_epochs, saddle, softening
+from musiclib.plots.dynamics import over_epochs, saddle, softening
 
 
 def curve(shift=0.0, epochs=3):

@@ -7,8 +7,8 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 
-from musiclib.plots import OKABE_ITO
-from musiclib.plots_theory import Panel, code_maps, code_table, panels, ranking, seed_dots, spectra
+from musiclib.plots.style import OKABE_ITO
+from musiclib.plots.theory import Panel, code_maps, code_table, panels, ranking, seed_dots, spectra
 
 XY = ([1.0, 2.0, 4.0], [3.0, 1.0, 2.0])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from musiclib.plots import save_svg
+from musiclib.plots.style import save_svg
 from proofs_checks.explore import batch_training, floor, minima, reversal, softness
 from proofs_checks.explore.pictures import FIGURES
 from proofs_checks.explore.record import RESULTS, run

@@ -1,6 +1,6 @@
 """Every exploration as a figure, drawn from its record alone.
 
-As in `musiclib.plots_theory`: a line is a formula, a dot was computed, a grey line is a bound or a landmark.
+As in `musiclib.plots.theory`: a line is a formula, a dot was computed, a grey line is a bound or a landmark.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from musiclib.intervals import t_interval
-from musiclib.plots import Picture
-from musiclib.plots_theory import Panel, panels
+from musiclib.plots.style import Picture
+from musiclib.plots.theory import Panel, panels
 
 Row = Mapping[str, Any]
 REMEDIES = {

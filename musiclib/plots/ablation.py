@@ -6,19 +6,59 @@ import itertools
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator
 
 from musiclib.intervals import t_interval
 from musiclib.names import NAMES
-from musiclib.plots import DASHES, GREY, OKABE_ITO, Picture, _picture, _tidy
+from musiclib.plots.style import (
+    DASHES,
+    GREY,
+    MARKS,
+    OKABE_ITO,
+    Picture,
+    clip_percent,
+    fixed_style,
+    grey_levels,
+    mean_marks,
+    paint,
+    picture,
+    plain_log,
+    tidy,
+)
 
-MARKS = "osD^vPX*"
 COLLAPSED = OKABE_ITO[7]
 
 
+def _seeds(axes: Axes, at: float, runs: Mapping[int, float], series: int, shift: float, dead: Sequence[int]) -> float:
+    """Mean and interval of seed -> accuracy in [0, 1], each run a stroke, a collapsed one a cross; gives the mean."""
+    mean = mean_marks(axes, at, [100 * value for value in runs.values()], paint(series), upright=True)
+    for seed, value in runs.items():
+        if seed in dead:
+            axes.plot(at + shift, 100 * value, "X", color=COLLAPSED, markersize=8, zorder=4)
+        else:
+            axes.plot(at + shift, 100 * value, "_", color=paint(series)[0], markersize=7, alpha=0.6, zorder=2)
+    return mean
+
+
+def _entries(series: Sequence[str], trivial: Sequence[str], collapsed: bool) -> list[Line2D]:
+    """Legend entries: series by colour and mark, values of no learning by dash, and the cross if there is one."""
+    entries = []
+    for place, name in enumerate(series):
+        colour, mark = paint(place)
+        entries.append(Line2D([], [], color=colour, marker=mark, linewidth=0.8, label=NAMES.get(name, name)))
+    for name, dash in zip(trivial, DASHES, strict=False):
+        entries.append(Line2D([], [], color=GREY, linestyle=dash, linewidth=1.0, label=NAMES.get(name, name)))
+    entries.append(Line2D([], [], color=GREY, marker="_", linewidth=0, label="a single run"))
+    if collapsed:
+        entries.append(Line2D([], [], color=COLLAPSED, marker="X", linewidth=0, label="a collapsed run"))
+    return entries
+
+
+@fixed_style()
 def ablation(
     values: Mapping[str, Mapping[str, Mapping[int, float]]],
     *,
@@ -38,35 +78,19 @@ def ablation(
     rows = list(dict.fromkeys(row for by_row in values.values() for row in by_row))
     if not rows:
         raise ValueError("values: needs at least one row")
-    figure = _picture(3.4 + 0.85 * max(len(rows), 4), 3.7)
-    axes = _tidy(figure.subplots())
+    figure = picture(3.4 + 0.85 * max(len(rows), 4), 3.7)
+    axes = tidy(figure.subplots())
     if base in rows:
         axes.axvspan(rows.index(base) - 0.42, rows.index(base) + 0.42, color="#eeeeee", linewidth=0, zorder=-1)
     spacing = 0.5 / len(values)
     for place, by_row in enumerate(values.values()):
-        colour, mark = OKABE_ITO[place], MARKS[place]
         centre = (place - (len(values) - 1) / 2) * spacing
-        means = []
-        for x, row in enumerate(rows):
-            runs = by_row.get(row, {})
-            if not runs:
-                continue
-            y = 100 * np.array(list(runs.values()))
-            mean, half = t_interval(y)
-            means.append((x + centre, mean))
-            single = math.isnan(half)
-            axes.errorbar(
-                x + centre, mean, yerr=None if single else half, fmt=mark, color=colour, markersize=6, capsize=3,
-                linewidth=1.3, markerfacecolor="white" if single else colour, zorder=3,
-            )  # fmt: skip
-            dead = set((collapsed or {}).get(row, ()))
-            for seed, value in zip(runs, y, strict=True):
-                at = x + centre + 0.35 * spacing
-                if seed in dead:
-                    axes.plot(at, value, "X", color=COLLAPSED, markersize=8, zorder=4)
-                else:
-                    axes.plot(at, value, "_", color=colour, markersize=7, alpha=0.6, zorder=2)
-        axes.plot(*zip(*means, strict=True), color=colour, linewidth=0.7, alpha=0.5, zorder=1) if means else None
+        means = [
+            (x + centre, _seeds(axes, x + centre, by_row[row], place, 0.35 * spacing, (collapsed or {}).get(row, ())))
+            for x, row in enumerate(rows)
+            if by_row.get(row)
+        ]
+        axes.plot(*np.reshape(means, (-1, 2)).T, color=paint(place)[0], linewidth=0.7, alpha=0.5, zorder=1)
     for (_, by_probe), dash in zip((trivial or {}).items(), DASHES, strict=False):
         for place, probe in enumerate(values):
             if probe in by_probe:
@@ -79,26 +103,16 @@ def ablation(
             )  # fmt: skip
     axes.set_xticks(range(len(rows)), [textwrap.fill(row, 14) for row in rows])
     axes.set_xlim(-0.6, len(rows) - 0.4)
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(low, -1), min(high, 101))  # an interval of few runs may reach where no accuracy lies
+    clip_percent(axes)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(f"{quantity} (%)")
     axes.set_title(textwrap.fill(question, 70), fontsize=10, loc="left")
-    handles = [
-        Line2D([], [], color=OKABE_ITO[i], marker=MARKS[i], linewidth=0.7, label=probe)
-        for i, probe in enumerate(values)
-    ]
-    handles += [
-        Line2D([], [], color=GREY, linestyle=dash, linewidth=1.0, label=NAMES.get(name, name))
-        for name, dash in zip(trivial or {}, DASHES, strict=False)
-    ]
-    handles.append(Line2D([], [], color=GREY, marker="_", linewidth=0, label="a single run"))
-    if any((collapsed or {}).values()):
-        handles.append(Line2D([], [], color=COLLAPSED, marker="X", linewidth=0, label="a collapsed run"))
+    handles = _entries(list(values), list(trivial or {}), any((collapsed or {}).values()))
     figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=8)
     return figure
 
 
+@fixed_style()
 def methods_over(
     values: Mapping[str, Mapping[str, Mapping[float, Mapping[int, float]]]],
     *,
@@ -113,7 +127,7 @@ def methods_over(
     values: probe -> method -> setting -> seed -> accuracy in [0, 1]. log_x: the settings are spaced by their logarithm.
     collapsed: method -> setting -> seeds of collapsed runs, black crosses. trivial: name -> probe -> value, grey lines.
     """
-    figure = _picture(1.2 + 4.1 * len(values), 3.6)
+    figure = picture(1.2 + 4.1 * len(values), 3.6)
     panels = figure.subplots(1, len(values), squeeze=False)[0]
     names = list(dict.fromkeys(name for by_method in values.values() for name in by_method))
     settings = sorted({x for by_method in values.values() for rows in by_method.values() for x in rows})
@@ -123,59 +137,29 @@ def methods_over(
     gaps = [b - a for a, b in itertools.pairwise([place(x) for x in settings])]
     step = 0.09 * min(gaps, default=1.0)
     for (probe, by_method), axes in zip(values.items(), panels, strict=True):
-        _tidy(axes)
+        tidy(axes)
         for rank, name in enumerate(names):
-            colour, mark = OKABE_ITO[rank % len(OKABE_ITO)], MARKS[rank % len(MARKS)]
-            means = []
-            for x, runs in sorted(by_method.get(name, {}).items()):
-                if not runs:
-                    continue
-                at = place(x) + (rank - (len(names) - 1) / 2) * step
-                y = 100 * np.array(list(runs.values()))
-                mean, half = t_interval(y)
-                means.append((at, mean))
-                single = math.isnan(half)
-                axes.errorbar(
-                    at, mean, yerr=None if single else half, fmt=mark, color=colour, markersize=6, capsize=3,
-                    linewidth=1.3, markerfacecolor="white" if single else colour, zorder=3,
-                )  # fmt: skip
-                dead = set((collapsed or {}).get(name, {}).get(x, ()))
-                for seed, value in zip(runs, y, strict=True):
-                    if seed in dead:
-                        axes.plot(at + 0.4 * step, value, "X", color=COLLAPSED, markersize=8, zorder=4)
-                    else:
-                        axes.plot(at + 0.4 * step, value, "_", color=colour, markersize=7, alpha=0.6, zorder=2)
-            if means:
-                axes.plot(*zip(*means, strict=True), color=colour, linewidth=1.0, alpha=0.6, zorder=1)
+            shift, dead = (rank - (len(names) - 1) / 2) * step, (collapsed or {}).get(name, {})
+            means = [
+                (place(x) + shift, _seeds(axes, place(x) + shift, runs, rank, 0.4 * step, dead.get(x, ())))
+                for x, runs in sorted(by_method.get(name, {}).items())
+                if runs
+            ]
+            axes.plot(*np.reshape(means, (-1, 2)).T, color=paint(rank)[0], linewidth=1.0, alpha=0.6, zorder=1)
         for (_, by_probe), dash in zip((trivial or {}).items(), DASHES, strict=False):
             if probe in by_probe:
                 axes.axhline(100 * by_probe[probe], color=GREY, linewidth=1.0, linestyle=dash, zorder=0)
         axes.set_xticks([place(x) for x in settings], [f"{x:g}" for x in settings])
         axes.set_xlabel(xlabel)
         axes.set_ylabel(f"{quantity}, {probe} (%)")
-        low, high = axes.get_ylim()
-        axes.set_ylim(max(low, -1), min(high, 101))
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=OKABE_ITO[i % len(OKABE_ITO)],
-            marker=MARKS[i % len(MARKS)],
-            linewidth=1.0,
-            label=NAMES.get(name, name),
-        )
-        for i, name in enumerate(names)
-    ]
-    handles += [
-        Line2D([], [], color=GREY, linestyle=dash, linewidth=1.0, label=NAMES.get(name, name))
-        for name, dash in zip(trivial or {}, DASHES, strict=False)
-    ]
-    if any(seeds for rows in (collapsed or {}).values() for seeds in rows.values()):
-        handles.append(Line2D([], [], color=COLLAPSED, marker="X", linewidth=0, label="a collapsed run"))
+        clip_percent(axes)
+    crossed = any(seeds for rows in (collapsed or {}).values() for seeds in rows.values())
+    handles = _entries(names, list(trivial or {}), crossed)
     figure.legend(handles=handles, loc="outside upper center", ncols=min(5, len(handles)), frameon=False, fontsize=8)
     return figure
 
 
+@fixed_style()
 def cost_over(
     panels: Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]], *, xlabel: str, floor: str = "floor"
 ) -> Picture:
@@ -183,12 +167,12 @@ def cost_over(
 
     panels: axis label -> row -> size -> repeated values. floor: this row is what none can do without; grey, dashed.
     """
-    figure = _picture(3.5 * len(panels), 3.5)
+    figure = picture(3.5 * len(panels), 3.5)
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     names = list(dict.fromkeys(name for rows in panels.values() for name in rows))
     coloured = [name for name in names if name != floor]
     for (label, rows), axes in zip(panels.items(), grid, strict=True):
-        _tidy(axes)
+        tidy(axes)
         for name, by_size in rows.items():
             x = sorted(by_size)
             runs = [np.asarray(by_size[size], dtype=float) for size in x]
@@ -198,7 +182,7 @@ def cost_over(
             place = coloured.index(name) if name in coloured else 0
             style = (
                 {"color": GREY, "linestyle": DASHES[0], "marker": "None"} if name == floor
-                else {"color": OKABE_ITO[place % len(OKABE_ITO)], "marker": MARKS[place % len(MARKS)]}
+                else {"color": paint(place)[0], "marker": paint(place)[1]}
             )  # fmt: skip
             # Rows of equal cost lie on one line: the earlier one is the broader, and stays visible below the later.
             axes.errorbar(
@@ -219,6 +203,7 @@ def cost_over(
     return figure
 
 
+@fixed_style()
 def accuracy_against_cost(
     points: Mapping[str, Sequence[tuple[float, str, Sequence[float]]]],
     *,
@@ -230,31 +215,59 @@ def accuracy_against_cost(
 
     points: method -> (cost, name of the row, accuracies of its runs in [0, 1]). A single run is hollow.
     """
-    figure = _picture(6.8, 4.0)
-    axes = _tidy(figure.subplots())
+    figure = picture(6.8, 4.0)
+    axes = tidy(figure.subplots())
     for place, (method, rows) in enumerate(points.items()):
-        colour, mark = OKABE_ITO[place % len(OKABE_ITO)], MARKS[place % len(MARKS)]
+        colour, mark = paint(place)
         for cost, name, values in rows:
-            mean, half = t_interval(100 * np.asarray(values, dtype=float))
-            single = math.isnan(half)
-            axes.errorbar(
-                cost, mean, yerr=None if single else half, fmt=mark, color=colour, markersize=6, capsize=3,
-                linewidth=1.2, markerfacecolor="white" if single else colour,
-            )  # fmt: skip
-            axes.annotate(
-                name, (cost, mean), xytext=(6, 3), textcoords="offset points", fontsize=7, color=colour
-            )  # fmt: skip
+            mean = mean_marks(axes, cost, 100 * np.asarray(values, dtype=float), (colour, mark), upright=True)
+            axes.annotate(name, (cost, mean), xytext=(6, 3), textcoords="offset points", fontsize=7, color=colour)
         axes.plot([], [], mark, color=colour, label=NAMES.get(method, method))
-    for (name, value), dash in zip((trivial or {}).items(), DASHES, strict=False):
-        axes.axhline(100 * value, color=GREY, linewidth=1.0, linestyle=dash, zorder=0, label=name)
+    grey_levels(axes, {name: 100 * value for name, value in (trivial or {}).items()}, at=None)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
-    axes.xaxis.set_minor_formatter(lambda v, _: "")
+    plain_log(axes.xaxis)
     axes.margins(x=0.2)
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(low, -1), min(high, 101))
+    clip_percent(axes)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(f"{ylabel} (%)")
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    return figure
+
+
+@fixed_style()
+def response(
+    series: Mapping[str, Mapping[float, Sequence[float]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    trivial: Mapping[str, float] | None = None,
+    log_x: bool = False,
+    percent: bool = True,
+) -> Picture:
+    """How a quantity responds to a setting: mean line, 95 % t band, every run a dot. For ablations.
+
+    series: name -> {setting: values of the runs}. percent: values are fractions and drawn times 100. trivial:
+    horizontal lines. log_x: settings on a logarithmic axis (base 2), for widths and batch sizes.
+    """
+    figure = picture(5.6, 3.6)
+    axes = tidy(figure.subplots())
+    scale = 100.0 if percent else 1.0
+    markers = cycle(MARKS)
+    for (name, by_setting), colour, marker in zip(series.items(), cycle(OKABE_ITO), markers):
+        x = sorted(by_setting)
+        intervals = [t_interval(scale * np.asarray(by_setting[v], dtype=float)) for v in x]
+        mean, half = np.array(intervals).T
+        axes.plot(x, mean, color=colour, marker=marker, markersize=4, linewidth=1.6, label=name)
+        axes.fill_between(x, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
+        for v in x:
+            runs = scale * np.asarray(by_setting[v], dtype=float)
+            axes.plot(np.full(len(runs), v), runs, ".", color=colour, alpha=0.4, markersize=4)
+    grey_levels(axes, {f"{name} {scale * value:.2f}": scale * value for name, value in (trivial or {}).items()})
+    if log_x:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter(lambda v, _: f"{v:g}")
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(f"{ylabel} (%)" if percent else ylabel)
+    if len(series) > 1:
+        axes.legend(frameon=False, fontsize=8)
     return figure

@@ -1,27 +1,36 @@
 """Figures of what is proven: a line is a formula, a dot was computed by the library.
 
 That is the convention of every panel here: where dots lie on a line, a closed form and `code_terms` agree; a dot with
-a bar is a mean over random draws with its 95 % t interval; a grey line is a bound or a landmark. As in `plots`,
-every function takes data and returns a figure, and reads, trains and saves nothing.
+a bar is a mean over random draws with its 95 % t interval; a grey line is a bound or a landmark.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 
 import numpy as np
 from jaxtyping import Float, Int
-from matplotlib import colors
+from matplotlib import colormaps, colors
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from musiclib.plots import DASHES, GREY, OKABE_ITO, Picture, _picture, _tidy, t_interval
+from musiclib.plots.codes import segment_blocks
+from musiclib.plots.style import (
+    DASHES,
+    GREY,
+    OKABE_ITO,
+    Picture,
+    fixed_style,
+    grey_levels,
+    mean_marks,
+    paint,
+    picture,
+    tidy,
+)
 
 Curve = tuple[Sequence[float], Sequence[float]]
-MARKERS = "osD^vPX*"
 
 
 @dataclass(frozen=True)
@@ -64,16 +73,17 @@ class Panel:
                     )
 
 
+@fixed_style()
 def panels(*drawn: Panel, width: float = 4.9, height: float = 3.6) -> Picture:
     """Panels side by side, each `width` x `height` inches. A name has one colour in all of them."""
     if not drawn:
         raise ValueError("panels: give at least one")
     names = list(dict.fromkeys(name for p in drawn for name in (*p.lines, *p.dots)))
-    style = {name: (OKABE_ITO[i % 8], MARKERS[i % 8]) for i, name in enumerate(names)}
-    figure = _picture(width * len(drawn), height)
+    style = {name: paint(i) for i, name in enumerate(names)}
+    figure = picture(width * len(drawn), height)
     figure.get_layout_engine().set(w_pad=0.1)
     for panel, axes in zip(drawn, figure.subplots(1, len(drawn), squeeze=False)[0], strict=True):
-        _draw(_tidy(axes), panel, style)
+        _draw(tidy(axes), panel, style)
     return figure
 
 
@@ -99,13 +109,7 @@ def _draw(axes: Axes, panel: Panel, style: Mapping[str, tuple[str, str]]) -> Non
     if panel.y_ticks is not None:
         axes.set_yticks(panel.y_ticks, [f"{y:g}" for y in panel.y_ticks])
         axes.set_yticks([], minor=True)
-    side = "right" if panel.levels_at > 0.5 else "left"
-    for (name, value), dash in zip(panel.levels.items(), cycle(DASHES)):
-        axes.axhline(value, color=GREY, linewidth=1.0, linestyle=dash, zorder=0)
-        axes.annotate(
-            name, (panel.levels_at, value), xycoords=("axes fraction", "data"), ha=side, va="bottom", fontsize=7.5,
-            color=GREY,
-        )  # fmt: skip
+    grey_levels(axes, panel.levels, at=panel.levels_at)
     for (name, value), dash in zip(panel.uprights.items(), cycle(DASHES)):
         axes.axvline(value, ymax=0.98, color=GREY, linewidth=1.0, linestyle=dash, zorder=0)
         axes.annotate(
@@ -129,11 +133,10 @@ def _inks(units: int) -> colors.ListedColormap:
     """K colours that can be told apart: the palette up to 8, beyond it a perceptual scale."""
     if units <= len(OKABE_ITO):
         return colors.ListedColormap(OKABE_ITO[:units])
-    from matplotlib import colormaps
-
     return colors.ListedColormap(colormaps["viridis"](np.linspace(0, 1, units)))
 
 
+@fixed_style()
 def code_table(labels: Int[np.ndarray, "n s"], units: int, *, title: str = "") -> Picture:
     """A hard code as a table, and how often each pair of units occurs in each pair of segments.
 
@@ -141,7 +144,7 @@ def code_table(labels: Int[np.ndarray, "n s"], units: int, *, title: str = "") -
     the S x S blocks of K x K counts; in an orthogonal array of strength two all blocks off the diagonal are flat.
     """
     samples, segments = labels.shape
-    figure = _picture(10.4, 3.7)
+    figure = picture(10.4, 3.7)
     left, right = figure.subplots(1, 2, width_ratios=[1.55, 1])
     left.imshow(labels.T, cmap=_inks(units), vmin=-0.5, vmax=units - 0.5, aspect="auto", interpolation="nearest")
     left.set_xticks(np.arange(-0.5, samples), minor=True)
@@ -157,18 +160,13 @@ def code_table(labels: Int[np.ndarray, "n s"], units: int, *, title: str = "") -
     codes = np.eye(units, dtype=int)[labels].reshape(samples, -1)
     counts = codes.T @ codes
     image = right.imshow(counts, cmap="Greys", vmin=0, interpolation="nearest")
-    for edge in range(1, segments):
-        for line in (right.axhline, right.axvline):
-            line(edge * units - 0.5, color=OKABE_ITO[1], linewidth=0.7)
-    centres = units * (np.arange(segments) + 0.5) - 0.5
-    right.set_xticks(centres, [str(s + 1) for s in range(segments)])
-    right.set_yticks(centres, [str(s + 1) for s in range(segments)])
-    right.tick_params(length=0)
+    segment_blocks(right, segments, units, color=OKABE_ITO[1], linewidth=0.7)
     right.set(xlabel=f"segment ({units} units each)", ylabel="segment")
     figure.colorbar(image, ax=right, shrink=0.9, ticks=sorted({0, int(counts.max())})).set_label("samples with both")
     return figure
 
 
+@fixed_style()
 def code_maps(
     maps: Mapping[str, Int[Tensor, "outputs h w"]], units: int, *, xlabel: str, ylabel: str, extent: float = 1.0
 ) -> Picture:
@@ -183,7 +181,7 @@ def code_maps(
     if len(outputs) != 1:
         raise ValueError(f"maps: all methods need the same number of outputs, got {sorted(outputs)}")
     rows = outputs.pop()
-    figure = _picture(0.6 + 2.1 * len(maps), 0.5 + 2.1 * rows)
+    figure = picture(0.6 + 2.1 * len(maps), 0.5 + 2.1 * rows)
     grid = figure.subplots(rows, len(maps), squeeze=False, sharex=True, sharey=True)
     for column, (name, labels) in enumerate(maps.items()):
         for row in range(rows):
@@ -206,6 +204,7 @@ def code_maps(
 # ---------------------------------------------------------------- lists of numbers
 
 
+@fixed_style()
 def ranking(
     rows: Mapping[str, tuple[float, float]],
     *,
@@ -221,8 +220,8 @@ def ranking(
     if not rows or min(min(pair) for pair in rows.values()) <= 0:
         raise ValueError("rows: needs at least one row, and positive numbers for the logarithmic axis")
     names = sorted(rows, key=lambda name: rows[name][1])
-    figure = _picture(7.4, 1.0 + 0.34 * len(names))
-    axes = _tidy(figure.subplots())
+    figure = picture(7.4, 1.0 + 0.34 * len(names))
+    axes = tidy(figure.subplots())
     places = range(len(names))
     computed, closed = np.array([rows[name] for name in names]).T
     lowest = min([*closed, *(elsewhere or {}).values()])
@@ -240,6 +239,7 @@ def ranking(
     return figure
 
 
+@fixed_style()
 def spectra(
     values: Mapping[str, Float[np.ndarray, "d"]],
     levels: Mapping[str, Mapping[str, tuple[float, int]]],
@@ -253,9 +253,9 @@ def spectra(
     """
     if set(values) != set(levels):
         raise ValueError(f"values and levels: expected the same panels, got {sorted(values)} and {sorted(levels)}")
-    figure = _picture(5.2 * len(values), 3.7)
+    figure = picture(5.2 * len(values), 3.7)
     for axes, (name, found) in zip(figure.subplots(1, len(values), squeeze=False)[0], values.items(), strict=True):
-        _tidy(axes)
+        tidy(axes)
         meanings = list(levels[name])
         start = 0
         for meaning, (value, many) in sorted(levels[name].items(), key=lambda item: item[1][0]):
@@ -271,6 +271,7 @@ def spectra(
     return figure
 
 
+@fixed_style()
 def seed_dots(
     readings: Mapping[str, Mapping[str, Sequence[float]]],
     *,
@@ -286,17 +287,13 @@ def seed_dots(
     if not readings or not all(readings.values()):
         raise ValueError("readings: needs at least one panel with at least one method")
     methods = list(dict.fromkeys(name for rows in readings.values() for name in rows))
-    figure = _picture(2.0 + 2.9 * len(readings), 1.3 + 0.42 * len(methods))
+    figure = picture(2.0 + 2.9 * len(readings), 1.3 + 0.42 * len(methods))
     grid = figure.subplots(1, len(readings), squeeze=False, sharey=True)[0]
     for axes, (title, rows) in zip(grid, readings.items(), strict=True):
-        _tidy(axes)
+        tidy(axes)
         for name, values in rows.items():
-            y, colour = -methods.index(name), OKABE_ITO[methods.index(name) % 8]
-            mean, half = t_interval(values)
-            axes.plot(values, np.full(len(values), y - 0.22), "o", color=colour, alpha=0.45, markersize=4)
-            axes.errorbar(
-                mean, y, xerr=None if math.isnan(half) else half, fmt="D", color=colour, markersize=5, capsize=3
-            )
+            place = methods.index(name)
+            mean_marks(axes, -place, values, (paint(place)[0], "D"), shift=-0.22)
         if title in (trivial or {}):
             axes.axvline(trivial[title], color=GREY, linewidth=1.0, linestyle=DASHES[0], zorder=0)
         axes.set_yticks([-i for i in range(len(methods))], methods)

@@ -1,7 +1,4 @@
-"""Figures of what segments mean: information on factors, effects of views, galleries of units.
-
-As in `plots`, every function takes data and returns a figure, and reads, trains and saves nothing.
-"""
+"""Figures of what segments mean: information on factors, effects of views, galleries of units."""
 
 from __future__ import annotations
 
@@ -14,14 +11,14 @@ from matplotlib import colors
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from musiclib.intervals import t_interval
-from musiclib.plots import DASHES, GREY, OKABE_ITO, Picture, _picture, _picture_array, _tidy
+from musiclib.plots.codes import image_array
+from musiclib.plots.style import OKABE_ITO, Picture, fixed_style, grey_levels, mean_marks, paint, picture, tidy
 
-MARKERS = "oDsv^PX*"
 WORDS = {"hit": "✓", "miss": "✗", "open": "?"}
 SCALE = colors.LinearSegmentedColormap.from_list("share", ["white", OKABE_ITO[0]])
 
 
+@fixed_style()
 def information_panels(
     panels: Mapping[str, tuple[Float[Tensor, "s f"], Int[Tensor, "f"]]], factors: Sequence[str]
 ) -> Picture:
@@ -33,7 +30,7 @@ def information_panels(
     if not panels:
         raise ValueError("panels: needs at least one")
     tallest = max(len(shares) for shares, _ in panels.values())
-    figure = _picture(1.0 + 2.9 * len(panels), 1.4 + 0.2 * tallest)
+    figure = picture(1.0 + 2.9 * len(panels), 1.4 + 0.2 * tallest)
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (name, (shares, chosen)) in zip(grid, panels.items(), strict=True):
         matched = [int(s) for s in chosen if s >= 0]
@@ -54,6 +51,7 @@ def information_panels(
     return figure
 
 
+@fixed_style()
 def factor_dots(
     rows: Mapping[str, Mapping[str, Sequence[float]]],
     *,
@@ -69,24 +67,18 @@ def factor_dots(
     if not rows or not all(rows.values()):
         raise ValueError("rows: needs at least one method with at least one factor")
     factors = list(next(iter(rows.values())))
-    figure = _picture(2.2 + 1.15 * len(factors), 3.6)
-    axes = _tidy(figure.subplots())
+    figure = picture(2.2 + 1.15 * len(factors), 3.6)
+    axes = tidy(figure.subplots())
     step = 0.8 / len(rows)
     for m, (name, values) in enumerate(rows.items()):
-        colour, marker = OKABE_ITO[m % 8], MARKERS[m % 8]
         for place, factor in enumerate(factors):
             x = place + (m - (len(rows) - 1) / 2) * step
-            mean, half = t_interval(values[factor])
-            if len(values[factor]) > 1:
-                axes.plot([x] * len(values[factor]), values[factor], ".", color=colour, alpha=0.4, markersize=3)
-            axes.errorbar(
-                x, mean, yerr=None if math.isnan(half) else half, fmt=marker, color=colour, markersize=4.5,
-                capsize=1.5, linewidth=1.0, label=name if place == 0 else None,
-            )  # fmt: skip
+            mean_marks(axes, x, values[factor], paint(m), upright=True, shift=0.0)
+        axes.plot([], [], paint(m)[1], color=paint(m)[0], label=name)
     for edge in range(1, len(factors)):
         axes.axvline(edge - 0.5, color="#dddddd", linewidth=0.7, zorder=0)
     if floor is not None:
-        axes.axhline(floor, color=GREY, linewidth=1.0, linestyle=DASHES[0], zorder=0, label=floor_name)
+        grey_levels(axes, {floor_name: floor}, at=None)
     axes.set_xticks(range(len(factors)), factors)
     axes.set_xlim(-0.5, len(factors) - 0.5)
     axes.set_ylim(top=1.05)
@@ -95,6 +87,7 @@ def factor_dots(
     return figure
 
 
+@fixed_style()
 def effect_table(
     effects: Mapping[str, Mapping[str, tuple[float, float]]],
     predicted: Mapping[str, Mapping[str, str]],
@@ -109,7 +102,7 @@ def effect_table(
     framed.
     """
     rows, columns = list(effects), list(next(iter(effects.values())))
-    figure = _picture(2.0 + 1.05 * len(columns), 1.2 + 0.72 * len(rows))
+    figure = picture(2.0 + 1.05 * len(columns), 1.2 + 0.72 * len(rows))
     axes = figure.subplots()
     values = np.array([[effects[r][c][0] for c in columns] for r in rows])
     limit = max(0.2, float(np.abs(values).max()))
@@ -135,6 +128,7 @@ def effect_table(
     return figure
 
 
+@fixed_style()
 def unit_galleries(
     images: Tensor,
     chosen: Mapping[str, Sequence[Sequence[int]]],
@@ -152,7 +146,7 @@ def unit_galleries(
     channels, side = images.shape[1], images.shape[2]
     blocks = {title: (len(units), max(1, *(len(u) for u in units))) for title, units in chosen.items()}
     cell = width / (max(count for count, _ in blocks.values()) + 0.5)
-    figure = _picture(width, sum(0.42 + cell * deep for _, deep in blocks.values()))
+    figure = picture(width, sum(0.42 + cell * deep for _, deep in blocks.values()))
     grid = figure.subplots(
         len(blocks), 1, squeeze=False, height_ratios=[0.3 / cell + deep for _, deep in blocks.values()]
     )[:, 0]
@@ -162,10 +156,10 @@ def unit_galleries(
         sheet = np.ones((deep * (side + gap), count * (side + gap), 3))
         for k, members in enumerate(units):
             for row, position in enumerate(members):
-                picture = _picture_array(images[position])
-                picture = picture if channels == 3 else np.repeat(picture[:, :, None], 3, axis=2)
+                image = image_array(images[position])
+                image = image if channels == 3 else np.repeat(image[:, :, None], 3, axis=2)
                 top, left = row * (side + gap), k * (side + gap)
-                sheet[top : top + side, left : left + side] = picture
+                sheet[top : top + side, left : left + side] = image
         axes.imshow((sheet * 255).round().astype(np.uint8), interpolation="none")  # kept in its own pixels
         axes.set_title(title, fontsize=9, loc="left")
         axes.set_xticks(
@@ -179,6 +173,7 @@ def unit_galleries(
     return figure
 
 
+@fixed_style()
 def ranked_dots(
     rows: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str, levels: Mapping[str, float] | None = None
 ) -> Picture:
@@ -186,13 +181,12 @@ def ranked_dots(
     alternative."""
     if not rows:
         raise ValueError("rows: needs at least one series")
-    figure = _picture(5.6, 3.3)
-    axes = _tidy(figure.subplots())
+    figure = picture(5.6, 3.3)
+    axes = tidy(figure.subplots())
     for m, (name, values) in enumerate(rows.items()):
         ranked = sorted(values, reverse=True)
-        axes.plot(range(1, len(ranked) + 1), ranked, MARKERS[m % 8], color=OKABE_ITO[m % 8], markersize=4, label=name)
-    for (name, value), dash in zip((levels or {}).items(), DASHES, strict=False):
-        axes.axhline(value, color=GREY, linewidth=1.0, linestyle=dash, zorder=0, label=name)
+        axes.plot(range(1, len(ranked) + 1), ranked, paint(m)[1], color=paint(m)[0], markersize=4, label=name)
+    grey_levels(axes, levels or {}, at=None)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     drawn = [v for values in rows.values() for v in values] + list((levels or {}).values())
     axes.set_ylim(min(0.0, *drawn), 1.35 * max(drawn))  # room for the legend

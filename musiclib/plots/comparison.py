@@ -8,14 +8,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from musiclib.intervals import Interval, t_interval
-from musiclib.names import FAMILIES, NAMES, family
-from musiclib.plots import DASHES, GREY, OKABE_ITO, Picture, _picture, _tidy
+from musiclib.names import FAMILIES, MUSIC, NAMES, family
+from musiclib.plots.style import (
+    DASHES,
+    GREY,
+    OKABE_ITO,
+    Picture,
+    fixed_style,
+    grey_levels,
+    mean_curve,
+    mean_marks,
+    picture,
+    plain_log,
+    tidy,
+)
 
 SHADES = dict(
     zip(FAMILIES, (OKABE_ITO[1], OKABE_ITO[0], OKABE_ITO[2], OKABE_ITO[3], OKABE_ITO[4], "#8a8a8a"), strict=True)
@@ -33,6 +45,34 @@ def _kind(row: str) -> str:
     return family(row.split(",")[0])
 
 
+def _ink(row: str) -> tuple[str, str]:
+    """Colour and mark of a row."""
+    return SHADES[_kind(row)], MARKS[_kind(row)]
+
+
+def _line(row: str, rows: Sequence[str]) -> dict[str, Any]:
+    """How the curve of a row is drawn: colour and mark of its family, a dash of its own among its kin, MUSIC thick."""
+    kin = [r for r in rows if family(r) == family(row)]
+    colour, mark = _ink(row)
+    return {
+        "color": colour, "marker": mark, "linestyle": LINES[kin.index(row) % len(LINES)], "markersize": 4,
+        "linewidth": 2.6 if row in MUSIC else 1.4,
+    }  # fmt: skip
+
+
+def _row_panels(rows: Sequence[str], panels: int, labels: Mapping[str, str]) -> tuple[Picture, np.ndarray]:
+    """A figure of panels side by side that share named rows, the last on top."""
+    figure = picture(1.6 + 2.9 * panels, 1.3 + 0.27 * len(rows))
+    grid = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
+    for axes in grid:
+        tidy(axes).grid(axis="y", color="#eeeeee", linewidth=0.7)
+        axes.set_axisbelow(True)
+        axes.tick_params(axis="y", length=0)
+    grid[0].set_yticks(range(len(rows)), [labels.get(r, r) for r in rows])
+    grid[0].set_ylim(-0.7, len(rows) - 0.3)
+    return figure, grid
+
+
 def _legend(figure: Picture, rows: Sequence[str], levels: Mapping[str, tuple] | None = None) -> None:
     """Families that are drawn, and the names of vertical lines, above the panels."""
     shown = [f for f in FAMILIES if f in {_kind(r) for r in rows}]
@@ -45,6 +85,44 @@ def _legend(figure: Picture, rows: Sequence[str], levels: Mapping[str, tuple] | 
     )  # fmt: skip
 
 
+@fixed_style()
+def accuracy_dots(
+    rows: Mapping[str, Sequence[float]],
+    *,
+    quantity: str = "top-1 accuracy",
+    trivial: Mapping[str, float] | None = None,
+    highlight: Sequence[str] = ("music",),
+    published: Mapping[str, float] | None = None,
+) -> Picture:
+    """One line a row of a table: every run a dot, their mean with its 95 % t interval, best mean on top.
+
+    rows: name -> values in [0, 1], one a seed. trivial: values that say nothing was learnt (chance, raw pixels), as
+    vertical lines. published: numbers of others, as crosses. A row with a single run has no interval and a hollow
+    mean.
+    """
+    if not rows:
+        raise ValueError("rows: needs at least one row")
+    names = sorted(rows, key=lambda name: t_interval(rows[name])[0])
+    figure = picture(6.4, 0.9 + 0.32 * len(names))
+    axes = tidy(figure.subplots())
+    for y, name in enumerate(names):
+        values = 100 * np.asarray(rows[name], dtype=float)
+        mean_marks(axes, y, values, (OKABE_ITO[name in highlight], "D"), shift=-0.24)
+        if name in (published or {}):
+            axes.plot(100 * published[name], y, "x", color="black", markersize=6)
+    for (name, value), dash in zip((trivial or {}).items(), cycle(DASHES)):
+        axes.axvline(100 * value, color=GREY, linewidth=1.0, linestyle=dash, zorder=0)
+        axes.annotate(
+            name, (100 * value, 1.0), xycoords=("data", "axes fraction"), rotation=90, ha="right", va="top",
+            fontsize=7.5, color=GREY,
+        )  # fmt: skip
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_xlabel(f"{quantity} (%), mean and 95 % t interval over runs")
+    return figure
+
+
+@fixed_style()
 def dot_panels(
     panels: Mapping[str, Mapping[str, Sequence[float]]],
     *,
@@ -73,25 +151,18 @@ def dot_panels(
     names = dict.fromkeys(name for lines in (trivial or {}).values() for name in lines)
     dashes = dict(zip(names, cycle(DASHES)))
     shares = [percent] * len(panels) if isinstance(percent, bool) else list(percent)
-    figure = _picture(1.6 + 2.9 * len(panels), 1.3 + 0.27 * len(rows))
-    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    figure, grid = _row_panels(rows, len(panels), labels)
     for (title, values), axes, share in zip(panels.items(), grid, shares, strict=True):
-        _tidy(axes)
         if title in log:
             axes.set_xscale("log")
         for y, row in enumerate(rows):
             found = (100.0 if share else 1.0) * np.asarray(values.get(row, ()), dtype=float)
             if len(found):
-                _mean_and_runs(axes, y, found, row)
+                mean_marks(axes, y, found, _ink(row), shift=-0.25, least=LEAST)
         for name, value in (trivial or {}).get(title, {}).items():
             axes.axvline((100.0 if share else 1.0) * value, color=GREY, linewidth=0.9, linestyle=dashes[name], zorder=0)
         axes.set_xlabel(f"{title} (%)" if share else title)
-        axes.grid(axis="y", color="#eeeeee", linewidth=0.7)
-        axes.set_axisbelow(True)
-        axes.tick_params(axis="y", length=0)
         axes.margins(x=0.08)
-    grid[0].set_yticks(range(len(rows)), [labels.get(r, r) for r in rows])
-    grid[0].set_ylim(-0.7, len(rows) - 0.3)
     for y, row in enumerate(rows):
         if not any(len(values.get(row, ())) for values in panels.values()):
             grid[0].annotate(
@@ -102,18 +173,7 @@ def dot_panels(
     return figure
 
 
-def _mean_and_runs(axes: Axes, y: float, values: np.ndarray, row: str) -> None:
-    kind = _kind(row)
-    mean, half = t_interval(values)
-    few = len(values) < LEAST
-    if len(values) > 1:
-        axes.plot(values, np.full(len(values), y - 0.25), ".", color=SHADES[kind], alpha=0.45, markersize=4)
-    axes.errorbar(
-        mean, y, xerr=None if few else half, fmt=MARKS[kind], color=SHADES[kind], markersize=5, capsize=2.5,
-        linewidth=1.3, markerfacecolor="white" if few else SHADES[kind],
-    )  # fmt: skip
-
-
+@fixed_style()
 def difference_dots(
     differences: Mapping[str, Mapping[str, Interval]],
     *,
@@ -130,26 +190,15 @@ def difference_dots(
     rows = list(dict.fromkeys(row for values in differences.values() for row in values))
     first = next(iter(differences.values()))
     rows.sort(key=lambda r: first[r].mean if r in first and first[r].n else -math.inf)
-    figure = _picture(1.6 + 2.9 * len(differences), 1.3 + 0.27 * len(rows))
-    grid = figure.subplots(1, len(differences), sharey=True, squeeze=False)[0]
+    figure, grid = _row_panels(rows, len(differences), labels)
     for (title, values), axes in zip(differences.items(), grid, strict=True):
-        _tidy(axes)
         axes.axvline(0.0, color=GREY, linewidth=1.0)
         for y, row in enumerate(rows):
             found = values.get(row)
-            if found is None or not found.n:
-                continue
-            kind, few = _kind(row), found.n < LEAST
-            axes.errorbar(
-                100 * found.mean, y, xerr=None if few else 100 * found.half, fmt=MARKS[kind], color=SHADES[kind],
-                markersize=5, capsize=2.5, linewidth=1.3, markerfacecolor="white" if few else SHADES[kind],
-            )  # fmt: skip
+            if found is not None and found.n:
+                points = Interval(100 * found.mean, 100 * found.low, 100 * found.high, found.n)
+                mean_marks(axes, y, points, _ink(row), least=LEAST)
         axes.set_xlabel(f"{title}\n{what} (points)")
-        axes.grid(axis="y", color="#eeeeee", linewidth=0.7)
-        axes.set_axisbelow(True)
-        axes.tick_params(axis="y", length=0)
-    grid[0].set_yticks(range(len(rows)), [labels.get(r, r) for r in rows])
-    grid[0].set_ylim(-0.7, len(rows) - 0.3)
     _legend(figure, rows)
     return figure
 
@@ -161,6 +210,7 @@ QUANTITIES = {
 }
 
 
+@fixed_style()
 def health_curves(
     curves: Mapping[str, Sequence[Sequence[Mapping]]],
     *,
@@ -178,39 +228,63 @@ def health_curves(
     shown = {row: runs for row, runs in curves.items() if runs and all(runs)}
     if not shown:
         raise ValueError("curves: needs at least one row with a run of at least one epoch")
-    figure = _picture(3.1 * len(quantities) + 1.5, 3.5)
+    figure = picture(3.1 * len(quantities) + 1.5, 3.5)
     grid = figure.subplots(1, len(quantities), squeeze=False)[0]
     handles = []
     for row, runs in shown.items():
-        kind = family(row)
-        kin = [r for r in shown if family(r) == kind]
-        style = {"color": SHADES[kind], "linestyle": LINES[kin.index(row) % len(LINES)]}
-        width = 2.6 if row == "music" else 1.4
-        length = min(len(run) for run in runs)
-        epochs = [entry["epoch"] for entry in runs[0][:length]]
-        every = max(1, length // 6)
+        style = _line(row, list(shown))
+        every = max(1, min(len(run) for run in runs) // 6)
         for name, axes in zip(quantities, grid, strict=True):
-            values = np.array([[e["health"][name] for e in run[:length]] for run in runs], dtype=float)
-            for run in values if len(runs) > 1 else ():
-                axes.plot(epochs, run, linewidth=0.6, alpha=0.3, **style)
-            axes.plot(
-                epochs, values.mean(0), linewidth=width, marker=MARKS[kind], markersize=4, markevery=every, **style
-            )
-        handles.append(
-            Line2D([], [], linewidth=width, marker=MARKS[kind], markersize=4, label=labels.get(row, row), **style)
-        )
+            lines = [([e["epoch"] for e in run], [e["health"][name] for e in run]) for run in runs]
+            mean_curve(axes, lines, markevery=every, **style)
+        handles.append(Line2D([], [], label=labels.get(row, row), **style))
     for (name, title), axes in zip(quantities.items(), grid, strict=True):
-        _tidy(axes)
+        tidy(axes)
         axes.set_xlabel("epoch")
         axes.set_ylabel(title)
         if name in log:
             axes.set_yscale("log")
         if name in (levels or {}):
-            axes.axhline(levels[name], color=GREY, linewidth=1.0, linestyle=DASHES[0], zorder=0)
-            axes.annotate(
-                "collapsed below", (1.0, levels[name]), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                fontsize=7, color=GREY,
-            )  # fmt: skip
+            grey_levels(axes, {"collapsed below": levels[name]})
         axes.xaxis.get_major_locator().set_params(integer=True)
+    figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=8, handlelength=3.2)
+    return figure
+
+
+@fixed_style()
+def accuracy_curves(
+    curves: Mapping[str, Mapping[int, Sequence[tuple[int, float, float]]]], *, labels: Mapping[str, str] = NAMES
+) -> Picture:
+    """Held-out accuracy of every row while it trains: the mean over seeds with its 95 % t interval as a band.
+
+    curves: row -> seed -> points (epoch, seconds of training, accuracy in [0, 1]). Rows without a point are left out;
+    of seeds that were scored at different epochs only the shared epochs are drawn. Fewer than three seeds have no band.
+    Time is the mean over seeds, on the machine of the records.
+    """
+    shown = {row: by for row, by in curves.items() if any(by.values())}
+    if not shown:
+        raise ValueError("curves: needs at least one row with at least one scored epoch")
+    figure = picture(8.6, 4.2)
+    against_epochs, against_time = figure.subplots(1, 2, sharey=True)
+    handles = []
+    for row, by_seed in shown.items():
+        points = [{epoch: (seconds, value) for epoch, seconds, value in run} for run in by_seed.values()]
+        epochs = sorted(set.intersection(*map(set, points)))
+        values = 100 * np.array([[run[e][1] for e in epochs] for run in points])
+        minutes = np.array([[run[e][0] / 60 for e in epochs] for run in points]).mean(0)
+        style = _line(row, list(shown))
+        for axes, x in ((against_epochs, epochs), (against_time, minutes)):
+            axes.plot(x, values.mean(0), zorder=3 if row in MUSIC else 2, **style)
+            if len(values) >= LEAST:
+                half = np.array([t_interval(column)[1] for column in values.T])
+                low, high = values.mean(0) - half, values.mean(0) + half
+                axes.fill_between(x, low, high, color=style["color"], alpha=0.12, linewidth=0)
+        handles.append(Line2D([], [], label=labels.get(row, row), **style))
+    for axes, name in ((against_epochs, "epochs"), (against_time, "minutes of training, one run")):
+        tidy(axes)
+        axes.set_xlabel(name)
+        axes.set_xscale("log")
+        plain_log(axes.xaxis)
+    against_epochs.set_ylabel("kNN, held-out training images (%)")
     figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=8, handlelength=3.2)
     return figure
