@@ -1,4 +1,4 @@
-"""Figures of comparisons: many rows side by side in panels, paired differences, health over training.
+"""Figures of comparisons: rows side by side in panels, paired differences, health and accuracy over training.
 
 Colour and mark of a row are those of its family (`musiclib.names.FAMILIES`): how the method keeps from collapsing.
 """
