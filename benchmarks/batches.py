@@ -28,9 +28,10 @@ import psutil  # noqa: E402
 from reproduce_fixtures import PARAMETERS, write_notebook, write_profile  # noqa: E402
 
 from musiclib.record import now, provenance, write_json  # noqa: E402
-from reproduce import executors, records, runner  # noqa: E402
-from reproduce.plan import build  # noqa: E402
-from reproduce.processes import RESULT, marked  # noqa: E402
+from reproduce.batch import executors, runner  # noqa: E402
+from reproduce.batch.processes import RESULT, marked  # noqa: E402
+from reproduce.judging import records  # noqa: E402
+from reproduce.planning.plan import build  # noqa: E402
 
 
 def many_runs(count: int, jobs: int) -> dict:
@@ -177,8 +178,8 @@ def kill_one(process: subprocess.Popen, out: Path, rng: random.Random, victims: 
         except psutil.Error:
             continue
         for word, kind in (
-            ("reproduce.worker", "worker"),
-            ("reproduce.kernel", "kernel"),
+            ("reproduce.batch.worker", "worker"),
+            ("reproduce.batch.kernel", "kernel"),
             ("torch.distributed", "torchrun"),
             ("musiclib.pretrain", "training"),
         ):

@@ -20,7 +20,7 @@ from musiclib.intervals import Interval, paired_difference
 from musiclib.views import view_preset
 
 MARGIN = 0.01
-"""One point of accuracy: the margin of the rules no-deep-projector and no-high-dimension of reproduce/verdicts.yaml."""
+"""One point of accuracy: the margin of the rules no-deep-projector and no-high-dimension among the verdicts."""
 
 TERMS = ("diagonal", "off_diagonal", "invariance")
 

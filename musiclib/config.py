@@ -233,19 +233,53 @@ def coerce(value: Any, hint: Any, where: str) -> Any:
     raise TypeError(f"{where} is {value!r} ({type(value).__name__}); it has to be {shown}")
 
 
+_REPLACED = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "float", "timestamp"))
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads 1e-3 as text because it lacks a dot; here it is a number, as in every other language."""
+    """Safe YAML in which 1e-6 is a number, on/off/yes/no and dates are text, and a key given twice is an error."""
 
 
-_Loader.yaml_implicit_resolvers = {key: list(rules) for key, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _REPLACED]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf)$|^\.(?:nan|NaN)$"),
+    list("-+0123456789."),
 )
 
 
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
+    own = [loader.construct_object(k, deep=True) for k, _ in node.value if k.tag != "tag:yaml.org,2002:merge"]
+    for key in own:
+        if own.count(key) > 1:
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: the key {key!r} is given twice")
+    loader.flatten_mapping(node)  # what `<<: *name` brings stands first, so that own keys win
+    return {loader.construct_object(k, deep=True): loader.construct_object(v, deep=True) for k, v in node.value}
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
 def read_yaml(text: str) -> Any:
-    """YAML to plain values; safe loader, exponents without a dot are numbers."""
+    """YAML to plain values, read safely and without surprises. Raises yaml.YAMLError naming the line."""
     return yaml.load(text, Loader=_Loader)
+
+
+def read_mapping(path: str | Path) -> dict[str, Any]:
+    """A YAML file whose top level is a mapping. Raises ValueError naming the file and what is wrong with it."""
+    try:
+        content = read_yaml(Path(path).read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: {error}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: is no UTF-8 text ({error})") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: must be a mapping of keys to values, not {type(content).__name__}")
+    return content
 
 
 def override(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:

@@ -6,11 +6,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from reproduce import tune
-from reproduce.plan import NOTEBOOKS, ROOT, Plan, build, cores, profile_names, profile_path
-from reproduce.processes import Refused
-from reproduce.progress import duration
-from reproduce.yamlfile import load_yaml, read_yaml
+from musiclib.config import read_mapping, read_yaml
+from reproduce import NOTEBOOKS, ROOT, tune
+from reproduce.batch import executors, runner
+from reproduce.batch.processes import Refused, cores
+from reproduce.judging import compare, records, report
+from reproduce.planning import cost
+from reproduce.planning.jobs import Plan, duration
+from reproduce.planning.parameters import read_notebook, unknown_name
+from reproduce.planning.plan import build, names_notebook, profile_names, profile_path
 
 EPILOG = """
 examples:
@@ -134,7 +138,7 @@ def folder(args: argparse.Namespace, plan: Plan) -> Path:
     return args.out if args.out is not None else ROOT / "outputs" / plan.profile
 
 
-def told(plan: Plan) -> int:
+def print_problems(plan: Plan) -> int:
     """Print every mistake of a plan; the exit code."""
     for problem in plan.problems:
         print(f"error: {problem}", file=sys.stderr)
@@ -147,11 +151,9 @@ def told(plan: Plan) -> int:
 
 
 def list_profiles(args: argparse.Namespace) -> int:
-    from reproduce.parameters import read_notebook
-
     rows = [["profile", "budget", "notebooks", "for"]]
     for name in profile_names():
-        content = read_yaml(profile_path(name))
+        content = read_mapping(profile_path(name))
         budget = content.get("budget", {})
         books = dict.fromkeys(str(j.get("notebook")).split("_")[0] for j in content.get("jobs", []))
         rows.append([name, duration(60 * budget.get("minutes", 0)), " ".join(books), content.get("purpose", "")])
@@ -171,17 +173,14 @@ def list_profiles(args: argparse.Namespace) -> int:
 
 
 def list_parameters(args: argparse.Namespace) -> int:
-    from reproduce.parameters import read_notebook, unknown_name
-    from reproduce.plan import meant
-
     books = [read_notebook(p) for p in sorted(Path(args.notebooks).glob("*.ipynb"))]
     for wanted in args.only:
-        if not any(meant(wanted, b.name) for b in books):
+        if not any(names_notebook(wanted, b.name) for b in books):
             print(
                 f"error: --only {wanted}: {unknown_name(wanted, [b.name for b in books], 'notebook')}", file=sys.stderr
             )
             return 2
-    for book in (b for b in books if any(meant(w, b.name) for w in args.only)):
+    for book in (b for b in books if any(names_notebook(w, b.name) for w in args.only)):
         print(f"{book.name}: {book.title}")
         rows = [["parameter", "type", "default", "meaning"]]
         rows += [[p.name, p.annotation, repr(p.default), p.help] for p in book.parameters.values()]
@@ -190,15 +189,13 @@ def list_parameters(args: argparse.Namespace) -> int:
 
 
 def list_jobs(args: argparse.Namespace) -> int:
-    from reproduce.runner import state
-
     plan = planned(args)
     result = folder(args, plan).resolve()
     print(f"{plan.profile}: {plan.title}\n{plan.purpose}\nresults in {result}\n")
     rows = [["job", "state", "expected", "disk", "values"]]
     for job in plan.jobs:
         values = " ".join(f"{n}={v}" for n, v in job.given.items() if n != "data_root")
-        rows.append([job.id, state(job, result), duration(60 * job.minutes), f"{job.disk_mb:.0f} MB", values])
+        rows.append([job.id, runner.state(job, result), duration(60 * job.minutes), f"{job.disk_mb:.0f} MB", values])
     if plan.jobs:
         print(table(rows))
         left = [j for j, r in zip(plan.jobs, rows[1:], strict=True) if r[1] != "done"]
@@ -210,18 +207,14 @@ def list_jobs(args: argparse.Namespace) -> int:
             f"{sum(j.disk_mb for j in left):.0f} MB"
         )
     if any(job.processes for job in plan.jobs):
-        from reproduce import cost
-
         for job in (j for j in plan.jobs if j.processes):
             print(f"\n{job.id}: {cost.of_job(job)}")
     if plan.notes:
         print(f"\n{plan.notes.strip()}")
-    return told(plan)
+    return print_problems(plan)
 
 
 def run_profile(args: argparse.Namespace) -> int:
-    from reproduce import executors, runner
-
     if args.resume and args.fresh:
         print("error: --resume keeps results and --fresh deletes them; give one of the two", file=sys.stderr)
         return 2
@@ -231,14 +224,14 @@ def run_profile(args: argparse.Namespace) -> int:
             return 2
     plan = planned(args)
     if plan.problems or args.dry_run:
-        return told(plan) or list_jobs(args)
+        return print_problems(plan) or list_jobs(args)
     result = folder(args, plan)
     slots = args.jobs or min(plan.workers, cores())
     try:
         if args.executor == "local":
             executor = executors.Local(slots)
         else:
-            options = {k: load_yaml(v) for k, _, v in (text.partition("=") for text in args.slurm)}
+            options = {k: read_yaml(v) for k, _, v in (text.partition("=") for text in args.slurm)}
             executor = executors.Cluster(result, args.jobs or max(1, len(plan.jobs)), options=options)
         summary = runner.run(
             plan,
@@ -259,8 +252,6 @@ def run_profile(args: argparse.Namespace) -> int:
         f"{len(summary.waiting)} not reached" if summary.waiting else "",
     ]
     print(f"{plan.profile}: {', '.join(c for c in counts if c)} in {duration(summary.wall_s)}")
-    from reproduce import report
-
     print(f"report: {report.write(result)}")
     for job, failure in summary.failed.items():
         print(
@@ -271,8 +262,6 @@ def run_profile(args: argparse.Namespace) -> int:
 
 
 def build_report(args: argparse.Namespace) -> int:
-    from reproduce import records, report
-
     result = args.out or ROOT / "outputs" / args.profile
     if not (result / records.FILE).is_file():
         print(
@@ -288,8 +277,6 @@ def build_report(args: argparse.Namespace) -> int:
 
 
 def compare_sets(args: argparse.Namespace) -> int:
-    from reproduce import compare
-
     try:
         found = compare.compare(args.a, args.b)
     except (FileNotFoundError, ValueError) as error:

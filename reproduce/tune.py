@@ -11,7 +11,6 @@ of each method, with its score, its margin over the runner-up and the number of 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -23,9 +22,9 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
-from musiclib.config import TrainConfig
+from musiclib.config import TrainConfig, read_mapping
 from musiclib.names import VARIANTS, method_of
-from musiclib.record import write_json
+from musiclib.record import read_json, write_json
 
 SPACE = Path(__file__).with_name("tuning.yaml")
 
@@ -61,8 +60,7 @@ def run_trial(
     command += ["--device", device] if device else []
     with open(out / "asked" / f"{config.hash()}.log", "a") as log:
         subprocess.run(command, stdout=log, stderr=log, env=os.environ | {"OMP_NUM_THREADS": str(threads)}, check=False)
-    done = folder / "record.json"
-    return json.loads(done.read_text()) if done.exists() else None
+    return read_json(folder / "record.json")
 
 
 def search(
@@ -83,7 +81,7 @@ def search(
     base: fields of TrainConfig shared by all trials. Trials of one round run `workers` at a time. rounds: 1 stops after
     the learning rates; a later call with 2 finds those trials finished.
     """
-    space = space or yaml.safe_load(SPACE.read_text())
+    space = space or read_mapping(SPACE)
     if rounds == 1:
         space = space | {"main": dict.fromkeys(space["main"], ())}
     methods = list(methods)
@@ -152,7 +150,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Run the search that the parsed options describe and print the choices."""
     base = {name: getattr(options, name) for name in ("dataset", "encoder", "epochs", "batch", "seed")}
-    methods = options.methods or list(yaml.safe_load(SPACE.read_text())["main"])
+    methods = options.methods or list(read_mapping(SPACE)["main"])
     chosen = search(
         base,
         methods,

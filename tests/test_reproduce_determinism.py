@@ -6,9 +6,12 @@ import json
 
 import pytest
 
-from reproduce import executors, report, runner
-from reproduce.parameters import read_notebook
-from reproduce.plan import NOTEBOOKS, build, papermill_disagrees
+from reproduce import NOTEBOOKS
+from reproduce.batch import executors, runner
+from reproduce.judging import report
+from reproduce.planning.handover import papermill_disagrees
+from reproduce.planning.parameters import read_notebook
+from reproduce.planning.plan import build
 
 pytestmark = pytest.mark.timeout(900)  # many processes: seconds on a quiet machine, minutes on a busy one
 

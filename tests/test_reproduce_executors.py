@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 from reproduce_fixtures import write_notebook, write_profile
 
-from reproduce import cost, executors, records, runner, training
-from reproduce.plan import build
+from reproduce.batch import executors, runner, torchrun
+from reproduce.judging import records
+from reproduce.planning import cost
+from reproduce.planning.plan import build
 
 pytestmark = pytest.mark.timeout(900)  # many processes: seconds on a quiet machine, minutes on a busy one
 
@@ -108,12 +110,12 @@ def test_mistakes_in_a_training_entry_are_told(tmp_path, images):
 
 def test_torchrun_is_told_about_the_other_machines():
     spec = {"nodes": 4, "processes": 8, "hash": "abc", "out": "/r"}
-    told = training.command(spec, "/r/config.yaml", {"MUSICLIB_NODE": "2", "MUSICLIB_HOST": "first"})
+    told = torchrun.command(spec, "/r/config.yaml", {"MUSICLIB_NODE": "2", "MUSICLIB_HOST": "first"})
     text = " ".join(map(str, told))
     assert "--nnodes 4 --node-rank 2" in text
     assert "--rdzv-endpoint first:" in text
     assert "--nproc-per-node 8" in text
-    alone = " ".join(map(str, training.command({**spec, "nodes": 1, "processes": 1}, "/r/config.yaml", {})))
+    alone = " ".join(map(str, torchrun.command({**spec, "nodes": 1, "processes": 1}, "/r/config.yaml", {})))
     assert "torch.distributed" not in alone
 
 

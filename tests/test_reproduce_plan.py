@@ -7,9 +7,9 @@ import json
 import pytest
 from reproduce_fixtures import PARAMETERS, write_notebook, write_profile
 
-from reproduce.parameters import Parameter, from_text, problem_with, read_notebook
-from reproduce.plan import build, profile_names
-from reproduce.yamlfile import load_yaml
+from musiclib.config import read_yaml
+from reproduce.planning.parameters import Parameter, from_text, problem_with, read_notebook
+from reproduce.planning.plan import build, profile_names
 
 TYPED = PARAMETERS + (
     "epochs: int = 2  # passes over the data\nlr: float = 1e-3\nmethod: str = 'music'\nflip: bool = True\n"
@@ -145,7 +145,7 @@ def test_tuples_are_refused_because_papermill_hands_them_over_as_text():
 
 
 def test_yaml_has_no_surprises():
-    assert load_yaml("{a: 1e-6, b: on, c: no, d: 2026-01-01, e: 1.5}") == {
+    assert read_yaml("{a: 1e-6, b: on, c: no, d: 2026-01-01, e: 1.5}") == {
         "a": 1e-6,
         "b": "on",
         "c": "no",
@@ -153,7 +153,7 @@ def test_yaml_has_no_surprises():
         "e": 1.5,
     }
     with pytest.raises(Exception, match="given twice"):
-        load_yaml("a: 1\na: 2")
+        read_yaml("a: 1\na: 2")
 
 
 # -- profiles ------------------------------------------------------------------------------------------------------

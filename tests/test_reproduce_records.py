@@ -9,7 +9,7 @@ import pytest
 from reproduce_fixtures import training_record, write_records
 
 from musiclib.names import MUSIC
-from reproduce import compare, records, tables, verdicts
+from reproduce.judging import compare, records, tables, verdicts
 
 # -- reading -------------------------------------------------------------------------------------------------------
 

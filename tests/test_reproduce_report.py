@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from reproduce_fixtures import training_record, write_records
 
-from reproduce import records, report, tables
+from reproduce.judging import records, report, tables
 
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 300">
 <rect width="400" height="300" fill="#d0021b"/></svg>"""

@@ -15,10 +15,12 @@ import psutil
 import pytest
 from reproduce_fixtures import PARAMETERS, write_notebook, write_profile
 
-from reproduce import executors, records, runner
-from reproduce import processes as procs
+from reproduce import ROOT
 from reproduce.__main__ import main
-from reproduce.plan import ROOT, build
+from reproduce.batch import executors, runner
+from reproduce.batch import processes as procs
+from reproduce.judging import records
+from reproduce.planning.plan import build
 
 pytestmark = pytest.mark.timeout(900)  # many processes: seconds on a quiet machine, minutes on a busy one
 
@@ -240,7 +242,7 @@ def test_a_second_runner_on_one_folder_is_refused_by_name_of_the_first(tmp_path)
 
 
 def test_the_lock_of_a_dead_runner_is_taken_over(tmp_path):
-    code = "import os, sys; from reproduce.processes import only_runner\n"
+    code = "import os, sys; from reproduce.batch.processes import only_runner\n"
     code += "with only_runner(sys.argv[1]): os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False)
     with procs.only_runner(tmp_path) as note:

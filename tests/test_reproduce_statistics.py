@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from musiclib.intervals import holm, p_value
-from reproduce.statistics import mean_interval, paired_difference, repeated, share_interval, welch_difference
+from reproduce.judging.statistics import mean_interval, paired_difference, repeated, share_interval, welch_difference
 
 
 @pytest.fixture

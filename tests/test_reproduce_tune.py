@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from musiclib.config import TrainConfig
+from musiclib.config import TrainConfig, read_mapping
 from reproduce import tune
-from reproduce.yamlfile import read_yaml
 
 ROOT = Path(__file__).parents[1]
 
@@ -85,7 +84,7 @@ def test_a_search_of_rates_alone_leaves_the_rest_for_later(tmp_path, monkeypatch
 
 def test_the_comparison_uses_what_the_search_chose():
     chosen = json.loads((ROOT / "reproduce/results/cpu/tuning.json").read_text())["chosen"]
-    profile = read_yaml(ROOT / "reproduce/profiles/cpu.yaml")
+    profile = read_mapping(ROOT / "reproduce/profiles/cpu.yaml")
     jobs = [job for job in profile["jobs"] if job.get("notebook") == "04_comparison"]
     wanted = {
         method: {"lr": best["lr"]} | ({"options": best["options"]} if best["options"] else {})

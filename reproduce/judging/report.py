@@ -16,12 +16,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from musiclib import record as store
-from reproduce import records, tables, verdicts
-from reproduce.progress import duration
-from reproduce.worker import EXECUTED, LOG
+from reproduce.judging import records, tables, verdicts
+from reproduce.judging.records import EXECUTED, LOG
+from reproduce.planning.jobs import duration
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results"
+RESULTS = HERE.parent / "results"
 LARGEST_FIGURE = 4_000_000  # bytes; larger ones are linked instead of embedded
 TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 esc = html.escape
@@ -181,7 +181,7 @@ class Page:
         rest = [v for v in self.verdicts if v.verdict == verdicts.NOT_TESTED]
         out = [
             "<p>Each verdict follows from the records by a rule that was written down before the runs "
-            "(<code>reproduce/verdicts.yaml</code>, "
+            "(<code>reproduce/judging/verdicts.yaml</code>, "
             f"<code>{verdicts.rules_hash()}</code>). Differences are in percentage points, paired by seed, with "
             f"95 % t intervals. "
             "None of the paper's own numbers was available; nothing is compared with them.</p>"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from reproduce import records, tables, verdicts
-from reproduce.statistics import LEVEL, Interval, paired_difference, welch_difference
+from reproduce.judging import records, tables, verdicts
+from reproduce.judging.statistics import LEVEL, Interval, paired_difference, welch_difference
 
 SAME, CHANGED, WITHIN, UNKNOWN = "identical", "changed", "within uncertainty", "one run, uncertainty unknown"
 

@@ -1,5 +1,4 @@
-"""Execute one notebook through papermill: `python -m reproduce.worker SPEC.json`, started by the runner, one process
-a job.
+"""Execute one notebook through papermill: `python -m reproduce.batch.worker SPEC.json`, one process a job.
 
 SPEC has: notebook (absolute path), values (parameters), out (the job's folder). The executed copy appears as
 `notebook.ipynb` in that folder when the kernel has stopped; until then it is `notebook.partial.ipynb`. What went wrong
@@ -12,13 +11,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
 
-from reproduce.kernel import die_with_parent
-
-EXECUTED, PARTIAL, FAILURE, LOG = "notebook.ipynb", "notebook.partial.ipynb", "failure.json", "log.txt"
+from reproduce.batch.kernel import die_with_parent
+from reproduce.judging.records import EXECUTED, FAILURE, PARTIAL
+from reproduce.planning.handover import braces
 
 
 def kernel_manager(folder: str):
@@ -34,7 +34,7 @@ def kernel_manager(folder: str):
     manager = AsyncKernelManager(kernel_name="python3", connection_file=str(Path(folder) / "k.json"))
     if sys.platform != "win32":
         manager.transport, manager.ip = "ipc", str(Path(folder) / "k")
-    command = [sys.executable, "-m", "reproduce.kernel", "-f", "{connection_file}"]
+    command = [sys.executable, "-m", "reproduce.batch.kernel", "-f", "{connection_file}"]
     manager._kernel_spec = KernelSpec(argv=command, display_name="Python 3", language="python")
     return manager
 
@@ -95,15 +95,8 @@ def execute(spec: dict, sockets: str) -> dict | None:
     return None
 
 
-def braces(path: Path) -> str:
-    """papermill reads braces in a path as format fields."""
-    return str(path).replace("{", "{{").replace("}", "}}")
-
-
 def plain(text: str) -> str:
     """Without the colour codes of a terminal."""
-    import re
-
     return re.sub(r"\x1b\[[0-9;]*m", "", str(text))
 
 
@@ -112,23 +105,24 @@ def exit_code(manager) -> int | None:
     return process.poll() if process is not None else None
 
 
-def last_cell(notebook: Path) -> int | None:
-    """The cell that was running when its kernel died: the last one that papermill has given a start time."""
+def cells_noted(notebook: Path) -> list[dict]:
+    """What papermill noted about each cell; empty where the notebook is missing or damaged."""
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        return [cell["metadata"].get("papermill", {}) for cell in cells]
     except (OSError, ValueError, KeyError):
-        return None
-    started = [(c["metadata"].get("papermill", {}).get("start_time"), i) for i, c in enumerate(cells)]
+        return []
+
+
+def last_cell(notebook: Path) -> int | None:
+    """The cell that was running when its kernel died: the last one that papermill has given a start time."""
+    started = [(noted.get("start_time"), i) for i, noted in enumerate(cells_noted(notebook))]
     return max(((t, i) for t, i in started if t), default=(None, None))[1]
 
 
 def cells_seconds(notebook: Path) -> float:
     """Time spent in the cells, as papermill noted it: what is left of the wall time is overhead."""
-    try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError):
-        return 0.0
-    return sum(c["metadata"].get("papermill", {}).get("duration") or 0.0 for c in cells)
+    return sum(noted.get("duration") or 0.0 for noted in cells_noted(notebook))
 
 
 def main(path: str) -> int:
@@ -138,9 +132,9 @@ def main(path: str) -> int:
     spec = json.loads(Path(path).read_text(encoding="utf-8"))
     out = Path(spec["out"])
     if spec.get("processes"):
-        from reproduce import training
+        from reproduce.batch import torchrun  # brings torch, which no notebook's worker needs
 
-        return finish(out, training.execute(spec))
+        return finish(out, torchrun.execute(spec))
     for name in (EXECUTED, PARTIAL, FAILURE, "notebook.html"):
         (out / name).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(
@@ -159,8 +153,9 @@ def finish(out: Path, failure: dict | None) -> int:
     """Leave failure.json, whole or not at all, and say the same in the log; the exit code."""
     if failure is None:
         return 0
-    (out / f".{FAILURE}").write_text(json.dumps(failure, indent=1), encoding="utf-8")
-    os.replace(out / f".{FAILURE}", out / FAILURE)
+    from musiclib.record import write_json  # brings torch, so only after a failure
+
+    write_json(out / FAILURE, failure)
     print(f"{failure['kind']} (cell {failure['cell']}): {failure['name']}: {failure['message']}", flush=True)
     print(failure["traceback"], flush=True)
     return 1

@@ -31,12 +31,16 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from reproduce.parameters import (
+from musiclib.config import read_mapping
+from reproduce import NOTEBOOKS
+from reproduce.planning import training
+from reproduce.planning.checks import library_problems
+from reproduce.planning.handover import papermill_disagrees
+from reproduce.planning.jobs import Job, Plan
+from reproduce.planning.parameters import (
     Notebook,
     failed_checks,
     from_text,
@@ -45,11 +49,8 @@ from reproduce.parameters import (
     unknown_name,
     values_hash,
 )
-from reproduce.yamlfile import read_yaml
 
-ROOT = Path(__file__).resolve().parent.parent
-PROFILES = Path(__file__).resolve().parent / "profiles"
-NOTEBOOKS = ROOT / "notebooks"
+PROFILES = Path(__file__).resolve().parents[1] / "profiles"
 
 PROFILE_KEYS = {
     "title": str,
@@ -72,43 +73,6 @@ JOB_KEYS = {
     "cases": list,
     "label": str,
 }
-
-
-@dataclass(frozen=True)
-class Job:
-    """One notebook with one set of parameter values. `hash` names notebook source and values together."""
-
-    id: str
-    notebook: str
-    path: Path
-    values: dict
-    given: dict
-    hash: str
-    minutes: float
-    disk_mb: float
-    limit_minutes: float
-    source: str = ""  # hash of the notebook alone
-    processes: int = 0  # 0: a notebook; else a training through torchrun, so many processes a machine
-    nodes: int = 1
-
-    def folder(self, result: Path) -> Path:
-        """Where everything of this job lies: the notebook's `out`."""
-        return Path(result) / "notebooks" / self.id
-
-
-@dataclass
-class Plan:
-    """A profile spelt out. Runs only when `problems` is empty."""
-
-    profile: str
-    title: str = ""
-    purpose: str = ""
-    notes: str = ""
-    budget: dict = field(default_factory=dict)
-    workers: int = 1
-    jobs: list[Job] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    notebooks: dict[str, Notebook] = field(default_factory=dict)
 
 
 def profile_names() -> list[str]:
@@ -162,7 +126,7 @@ def build(
     part of one, or a job id). settings: 'NAME=VALUE' texts. Mistakes do not raise; they are all in `Plan.problems`."""
     try:
         path = profile_path(profile)
-        content = read_yaml(path)
+        content = read_mapping(path)
     except ValueError as error:
         return Plan(profile, problems=[str(error)])
     problems: list[str] = []
@@ -184,8 +148,6 @@ def build(
     used: set[str] = set()
     for entry in entries:
         if "pretrain" in entry:
-            from reproduce import training  # brings the library, and torch with it
-
             plan.jobs.extend(training.expand(entry, chosen, data_root, used, problems))
         elif (book := plan.notebooks[entry["notebook"]]).parameters:
             plan.jobs.extend(expand(entry, book, content.get("parameters", {}), chosen, used, problems))
@@ -239,11 +201,9 @@ def entries_of(content: dict, where: str, notebooks: Path, problems: list[str]) 
             problems.append(f"{here}: must be a mapping with a key `notebook`, not {raw!r}")
             continue
         if "pretrain" in raw:
-            from reproduce.training import KEYS
-
             entries.append(
                 {
-                    **typed(raw, KEYS, here, problems),
+                    **typed(raw, training.KEYS, here, problems),
                     "where": here,
                     "notebook": "pretrain",
                     "pretrain": str(raw["pretrain"]),
@@ -269,12 +229,13 @@ def select(entries: list[dict], only: list[str], problems: list[str]) -> list[di
     it."""
     names = [e["notebook"] for e in entries]
     for wanted in only:
-        if not any(meant(wanted, n) for n in names):
+        if not any(names_notebook(wanted, n) for n in names):
             problems.append(f"--only {wanted}: {unknown_name(wanted, names, 'notebook of this profile')}")
-    return [e for e in entries if not only or any(meant(w, e["notebook"]) for w in only)]
+    return [e for e in entries if not only or any(names_notebook(w, e["notebook"]) for w in only)]
 
 
-def meant(wanted: str, name: str) -> bool:
+def names_notebook(wanted: str, name: str) -> bool:
+    """Whether an entry of `--only` (a name, a leading part of one, or a job id) is about the notebook `name`."""
     wanted = wanted.removesuffix(".ipynb")
     return name.startswith(wanted) or wanted.startswith(name + ".")
 
@@ -286,7 +247,7 @@ def select_jobs(jobs: list[Job], only: list[str]) -> list[Job]:
     if not exact:
         return jobs
     whole = [w for w in only if w not in exact]
-    return [j for j in jobs if j.id in exact or any(meant(w, j.notebook) for w in whole)]
+    return [j for j in jobs if j.id in exact or any(names_notebook(w, j.notebook) for w in whole)]
 
 
 def expand(entry: dict, book: Notebook, common: dict, chosen: dict, used: set[str], problems: list[str]) -> list[Job]:
@@ -361,37 +322,3 @@ def job_id(notebook: str, extra: str, varied: dict, identity: str) -> str:
     if len(text) > 80:
         text = text[:72] + "-" + identity[:6]
     return f"{notebook}.{text}" if text else notebook
-
-
-def papermill_disagrees(book: Notebook) -> list[str]:
-    """Parameters that this package reads in the notebook and papermill itself does not, or the other way round. Types
-    with `|` or quotes are let pass: papermill hands their values over, with a warning that it does not know them."""
-    if book.problems:
-        return []
-    from papermill import inspect_notebook  # half a second, so only where it is needed
-
-    from reproduce.worker import braces
-
-    theirs = set(inspect_notebook(braces(book.path)))
-    beyond = {p.name for p in book.parameters.values() if set(p.annotation) & set("|'\"")}
-    differ = sorted((theirs ^ set(book.parameters)) - beyond)
-    sees = "papermill {} it; check its line"
-    return [
-        f"has the parameter {n}: {sees.format('does not see' if n in book.parameters else 'alone sees')}"
-        for n in differ
-    ]
-
-
-def library_problems(jobs: list[Job]) -> list[str]:
-    """What only the library knows: missing data, unknown methods. Its import takes seconds, so only where it is
-    needed."""
-    if not any({"dataset", "datasets", "method"} & set(job.values) for job in jobs):
-        return []
-    from reproduce import checks
-
-    return [*checks.config_problems(jobs), *checks.data_problems(jobs)]
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

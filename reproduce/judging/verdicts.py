@@ -34,10 +34,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from musiclib.config import read_mapping as read_yaml
 from musiclib.names import MUSIC
-from reproduce import records
-from reproduce.statistics import Interval, mean_interval, paired_difference, share_interval
-from reproduce.yamlfile import read_yaml
+from reproduce.judging import records
+from reproduce.judging.statistics import Interval, mean_interval, paired_difference, share_interval
 
 FILE = Path(__file__).resolve().parent / "verdicts.yaml"
 REPRODUCED, NOT_REPRODUCED, UNDECIDED = "reproduced", "not reproduced", "undecided"

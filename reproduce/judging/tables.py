@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from musiclib.intervals import Interval, mean_interval, percent
 from musiclib.names import NAMES, REFERENCE
-from reproduce import records
-from reproduce.statistics import repeated
+from reproduce.judging import records
+from reproduce.judging.statistics import repeated
 
 SETTING = ("dataset", "dataset_options", "encoder", "epochs", "batch", "views", "precision", "validation")
 FIRST = ("linear", "knn")  # probes in the order in which they are read

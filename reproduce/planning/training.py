@@ -8,13 +8,12 @@ configuration.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
-from reproduce.plan import Job
+from musiclib.config import TrainConfig, override
+from musiclib.training.assemble import view_configs
+from reproduce.planning.jobs import Job
 
 KEYS = {
     "pretrain": str,
@@ -26,7 +25,6 @@ KEYS = {
     "limit_minutes": float,
     "seeds": list,
 }
-PORT = 29511  # of the rendezvous between machines
 
 
 def expand(
@@ -34,9 +32,6 @@ def expand(
 ) -> list[Job]:
     """The jobs of one `pretrain` entry, one a seed, with `--set` on top (dotted names reach into options, views,
     dataset_options)."""
-    from musiclib.config import TrainConfig, override
-    from musiclib.training.assemble import view_configs
-
     where, jobs = entry["where"], []
     chosen = {n: v for n, v in settings.items() if n not in ("data_root", "processes", "nodes")}
     used |= {*chosen, "data_root", "processes", "nodes"}
@@ -96,64 +91,3 @@ def imagenet_folder(data_root: str | None) -> Path:
         "with DIR/train/CLASS/*.JPEG and DIR/val/CLASS/*.JPEG; it has to be fetched from image-net.org by hand, after "
         "agreeing to its terms."
     )
-
-
-def command(spec: dict, config: Path, environ: dict[str, str]) -> list[str]:
-    """The torchrun command of one machine. On a cluster MUSICLIB_NODE (this machine's number) and MUSICLIB_HOST (the
-    first one's name) are set by the executor."""
-    if spec["nodes"] > 1:
-        rendezvous = [
-            "--nnodes",
-            str(spec["nodes"]),
-            "--node-rank",
-            environ["MUSICLIB_NODE"],
-            "--rdzv-backend",
-            "c10d",
-            "--rdzv-id",
-            spec["hash"],
-            "--rdzv-endpoint",
-            f"{environ['MUSICLIB_HOST']}:{PORT}",
-        ]
-    else:
-        rendezvous = ["--standalone"]
-    launcher = [sys.executable, "-m", "torch.distributed.run", *rendezvous, "--nproc-per-node", str(spec["processes"])]
-    if spec["nodes"] == spec["processes"] == 1:
-        launcher = [sys.executable]
-    return [*launcher, "-m", "musiclib.pretrain", "--config", str(config), "--out", spec["out"]]
-
-
-def execute(spec: dict) -> dict | None:
-    """Train; None when `musiclib.pretrain` left a finished record, else what went wrong. Writes the job's
-    record.json, which carries the token of this attempt, only from that record."""
-    out = Path(spec["out"])
-    config = out / "config.yaml"
-    config.write_text(json.dumps(spec["values"], indent=1), encoding="utf-8")  # JSON is YAML
-    code = subprocess.run(command(spec, config, dict(os.environ)), check=False).returncode
-    if int(os.environ.get("MUSICLIB_NODE", 0)):
-        return None if code == 0 else failure(f"torchrun ended with code {code} on this machine")
-    own = out / "runs" / spec["hash"] / "record.json"
-    try:
-        found = json.loads(own.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return failure(f"musiclib.pretrain ended with code {code} and left no record; its last words are in the log")
-    if found.get("status") != "done" or found.get("run") != spec["hash"]:
-        told = found.get("error") or {}
-        return failure(told.get("message") or f"musiclib.pretrain ended with code {code}", told.get("type"))
-    body = {
-        "schema": 1,
-        "kind": "notebook",
-        "status": "done",
-        "token": os.environ["MUSICLIB_RUN"],
-        "metrics": {k: v for k, v in found["metrics"].items() if isinstance(v, (int, float))},
-        "figures": [],
-        "claims": {},
-        "environment": found["environment"],
-        "code": found["code"],
-    }
-    (out / ".record.json").write_text(json.dumps(body, indent=1), encoding="utf-8")
-    os.replace(out / ".record.json", out / "record.json")
-    return None
-
-
-def failure(message: str, name: str | None = None) -> dict:
-    return {"kind": "training", "cell": None, "name": name or "training", "message": message, "traceback": ""}

@@ -7,16 +7,7 @@ import time
 
 from tqdm import tqdm
 
-
-def duration(seconds: float) -> str:
-    """'8 s', '3 min 20 s', '2 h 05 min': to read, not to compute with."""
-    seconds = max(0, round(seconds))
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes, rest = divmod(seconds, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s" if minutes < 10 else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+from reproduce.planning.jobs import duration
 
 
 class Progress:

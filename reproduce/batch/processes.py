@@ -116,6 +116,11 @@ def thread_environment(threads: int) -> dict[str, str]:
     return {**dict.fromkeys(names, str(threads)), "OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE"}
 
 
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def gpus() -> list[str]:
     """The devices this process may use, by the names CUDA_VISIBLE_DEVICES takes; empty without any."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -6,16 +6,21 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from reproduce.parameters import unknown_name
-from reproduce.plan import Job
+from musiclib import datasets
+from musiclib.config import TrainConfig
+from reproduce.planning.jobs import Job
+from reproduce.planning.parameters import unknown_name
+
+
+def library_problems(jobs: list[Job]) -> list[str]:
+    """Everything below, for jobs that have passed all other checks."""
+    return [*config_problems(jobs), *data_problems(jobs)]
 
 
 def data_problems(jobs: list[Job]) -> list[str]:
     """One message for every data set that jobs name (parameters `dataset`, `datasets`) and that is not there, with
     where it was looked for and how to get it. Small sets are read for it, which also fills their cache; folders are
     only looked for."""
-    from musiclib import datasets
-
     wanted: dict[tuple[str, str], list[str]] = {}
     for job in jobs:
         if job.processes:
@@ -43,8 +48,6 @@ def data_problems(jobs: list[Job]) -> list[str]:
 
 def config_problems(jobs: list[Job]) -> list[str]:
     """Values that the training loop would refuse, for notebooks whose parameters are those of `TrainConfig` by name."""
-    from musiclib.config import TrainConfig
-
     fields, found = {f.name for f in dataclasses.fields(TrainConfig)}, []
     for job in jobs:
         values = {} if job.processes else {n: v for n, v in job.values.items() if n in fields}

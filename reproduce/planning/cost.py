@@ -1,7 +1,7 @@
 """What the imagenet profile would cost: hours, GPU hours, memory, disk, traffic, from parts that were measured.
 
-    python -m reproduce.cost --measure DIR > reproduce/parts.json      # on a machine with a GPU; a few minutes
-    python -m reproduce.cost --measure DIR --count > ...               # without one
+    python -m reproduce.planning.cost --measure DIR > parts.json       # on a machine with a GPU; a few minutes
+    python -m reproduce.planning.cost --measure DIR --count > ...      # without one
     python -m reproduce list --profile imagenet                        # prints the estimate
 
 Measured on a GPU: one training step of encoder and projector at the share of the batch that one GPU has; the loss of
@@ -103,7 +103,7 @@ def of_job(job, parts_file: Path = PARTS) -> str:
     """The estimate for a pretrain job of the imagenet profile, or why there is none."""
     none = "no estimate of the cost"
     if not parts_file.is_file():
-        return f"{none}: {parts_file.name} is missing (python -m reproduce.cost --measure)"
+        return f"{none}: {parts_file.name} is missing (python -m reproduce.planning.cost --measure)"
     parts = json.loads(parts_file.read_text(encoding="utf-8"))
     options = job.values["options"]
     embedding = options.get("segments", 0) * options.get("units", 0)
@@ -303,7 +303,7 @@ def decoding(jpegs: list[Path], view, size: int) -> float:
 
 def main(argv: list[str] | None = None) -> int:
     p = argparse.ArgumentParser(
-        "python -m reproduce.cost", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m reproduce.planning.cost", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument(
         "--measure", type=Path, metavar="DIR", help="measure the parts here; DIR/train/CLASS/*.JPEG are decoded"

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import yaml
 
-from reproduce.yamlfile import load_yaml
+from musiclib.config import read_yaml
 
 REQUIRED = {"out": "str", "seed": "int"}
 LOCATIONS = ("out", "data_root")  # where things are, not what is computed: in no hash
@@ -131,7 +131,7 @@ def from_text(parameter: Parameter, text: str) -> object:
     if accepts_only_text(kind):
         return text
     try:
-        value = load_yaml(text)
+        value = read_yaml(text)
     except yaml.YAMLError:
         raise ValueError(f"{parameter.name}={text!r} cannot be read as {parameter.annotation}") from None
     if not accepts(kind, value) and accepts(kind, text):

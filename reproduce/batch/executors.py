@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from reproduce.plan import ROOT
-from reproduce.processes import RUN, end_all, thread_environment, tree_mb
-from reproduce.worker import LOG
+from reproduce import ROOT
+from reproduce.batch.processes import RUN, end_all, thread_environment, tree_mb
+from reproduce.judging.records import LOG
 
 LOST = 70  # exit code of a job whose node or scheduler lost it
 
@@ -38,7 +38,7 @@ def launch(spec_path: Path) -> subprocess.Popen:
     spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
     with (Path(spec["out"]) / LOG).open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "reproduce.worker", str(spec_path)],
+            [sys.executable, "-m", "reproduce.batch.worker", str(spec_path)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
