@@ -8,12 +8,15 @@ same profile is shown beside the own numbers.
 from __future__ import annotations
 
 import base64
-import html
 import json
+import re
 import sys
 from collections import Counter
 from pathlib import Path
 from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 
 from musiclib import record as store
 from reproduce.judging import records, tables, verdicts
@@ -22,9 +25,9 @@ from reproduce.planning.jobs import duration
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "results"
+FILES = ((EXECUTED, "ipynb"), (LOG, "log"), ("record.json", "record"))
 LARGEST_FIGURE = 4_000_000  # bytes; larger ones are linked instead of embedded
 TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
-esc = html.escape
 
 
 def write(result: Path, committed: Path | None = None) -> Path:
@@ -44,10 +47,13 @@ def write(result: Path, committed: Path | None = None) -> Path:
         if stale.stem not in {t.id for t in built}:
             stale.unlink()
     readable(result)
+    templates = Environment(
+        loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    templates.filters["column_name"] = tables.column_name
     page = Page(result, plan, found, built, theirs, committed)
-    template = (HERE / "templates" / "report.html").read_text(encoding="utf-8")
-    title = f"MUSIC: reproduction report, profile {plan.get('profile', result.name)}"
-    store.write_text(result / "report.html", template.replace("{{title}}", esc(title)).replace("{{body}}", page.body()))
+    text = templates.get_template("report.html").render(page=page, verdicts=verdicts, made=store.now())
+    store.write_text(result / "report.html", text)
     return result / "report.html"
 
 
@@ -73,30 +79,8 @@ def readable(result: Path) -> None:
             store.write_text(path.with_suffix(".html"), text)
 
 
-def css(word: str) -> str:
-    return word.replace(" ", "-")
-
-
-def badge(word: str) -> str:
-    return f'<span class="badge {css(word)}">{esc(word)}</span>'
-
-
-def rows(head: list[str], lines: list[list[str]], numeric: tuple[int, ...] = (), ids: list[str] | None = None) -> str:
-    """An HTML table of ready-made cells."""
-    mark = [' class="n"' if i in numeric else "" for i in range(len(head))]
-    out = [
-        "<div class='scroll'><table><thead><tr>",
-        *(f"<th{mark[i]}>{esc(h)}</th>" for i, h in enumerate(head)),
-        "</tr></thead><tbody>",
-    ]
-    for number, line in enumerate(lines):
-        name = f' id="{esc(ids[number])}"' if ids else ""
-        out.append(f"<tr{name}>" + "".join(f"<td{mark[i]}>{c}</td>" for i, c in enumerate(line)) + "</tr>")
-    return "".join(out) + "</tbody></table></div>"
-
-
 class Page:
-    """The parts of the report, in the order in which they are read."""
+    """What the report shows, part by part; how it is shown stands in templates/."""
 
     def __init__(
         self,
@@ -107,168 +91,65 @@ class Page:
         theirs: records.Records | None,
         committed: Path | None,
     ):
-        self.result, self.plan, self.found, self.tables = result, plan, found, built
+        self.result, self.plan, self.found = result, plan, found
         self.theirs, self.committed = theirs, committed
         self.trained, self.books = found.of_kind("pretrain"), found.of_kind("notebook")
         self.by_job = {b["job"]: b for b in self.books}
         self.verdicts = verdicts.judge(found.lines, verdicts.read_rules())
+        self.profile = plan.get("profile", result.name)
+        own, others = {t.id: t for t in built}, tables.build(theirs.lines) if theirs else []
+        beside = {row.key: row for t in others for row in t.rows}
+        self.tables = {id: Markup(tables.as_html(t, beside)) for id, t in own.items()}
+        self.other_tables = [unlinked(tables.as_html(t)) for t in others if t.id not in own]
 
-    def body(self) -> str:
-        parts = [
-            ("claims", "Claims", self.claims()),
-            ("tables", "Tables", self.all_tables()),
-            ("figures", "Figures", self.figures()),
-            ("notebooks", "Notebooks", self.notebooks()),
-            ("checks", "Checks inside notebooks", self.checks()),
-            ("runs", "Training runs", self.runs()),
-            ("missing", "What was cut or is missing", self.missing()),
-            ("environment", "Environment", self.environment()),
-        ]
-        shown = [(i, t, b) for i, t, b in parts if b]
-        nav = "<nav>" + "".join(f'<a href="#{i}">{t}</a>' for i, t, _ in shown) + "</nav>"
-        return self.head() + nav + "".join(f'<section><h2 id="{i}">{t}</h2>{b}</section>' for i, t, b in shown)
-
-    def head(self) -> str:
+    def facts(self) -> list[tuple[str, str]]:
+        """What was run where and when, in pairs of a name and a value."""
         times = sorted(r["time"].get("started") or "" for r in [*self.trained, *self.books] if r["time"].get("started"))
         when = times[0][:16].replace("T", " ") + " UTC" if times else "unknown"
-        spent = sum(b["time"].get("wall_s") or 0 for b in self.books)
         environment = (self.plan.get("environment") or (self.trained or self.books or [{}])[0].get("environment")) or {}
         jobs = [j["id"] for j in self.plan.get("jobs", [])] or list(self.by_job)
-        done = sum(self.state(j) == "done" for j in jobs)
-        counts = Counter(v.verdict for v in self.verdicts)
         codes = [r["code"] for r in [self.plan, *self.trained, *self.books] if r.get("code")]
         commits = list(dict.fromkeys((c.get("commit") or "no commit")[:10] for c in codes))
         commit = commits[0] if len(commits) == 1 else f"{len(commits)} commits"
-        commit += " + changes" if any(c.get("dirty") for c in codes) else ""
-        facts = [
-            ("notebooks done", f"{done} of {len(jobs)}"),
+        threads = self.plan.get("threads", environment.get("threads", "?"))
+        return [
+            ("notebooks done", f"{sum(self.state(j) == 'done' for j in jobs)} of {len(jobs)}"),
             ("training runs", str(len(self.trained))),
             ("started", when),
-            ("time of all notebooks", duration(spent)),
-            (
-                "machine",
-                f"{environment.get('device_name', 'unknown')}, "
-                f"{self.plan.get('threads', environment.get('threads', '?'))} threads a notebook",
-            ),
-            ("code", commit),
+            ("time of all notebooks", duration(sum(b["time"].get("wall_s") or 0 for b in self.books))),
+            ("machine", f"{environment.get('device_name', 'unknown')}, {threads} threads a notebook"),
+            ("code", commit + (" + changes" if any(c.get("dirty") for c in codes) else "")),
         ]
-        boxes = "".join(f"<div><span>{esc(k)}</span><b>{esc(v)}</b></div>" for k, v in facts)
-        words = " ".join(
-            f'<span class="badge {css(w)}">{counts[w]} {esc(w)}</span>'
-            for w in (
-                verdicts.REPRODUCED,
-                verdicts.NOT_REPRODUCED,
-                verdicts.UNDECIDED,
-                verdicts.NOT_TESTABLE,
-                verdicts.NOT_TESTED,
-            )
-            if counts[w]
-        )
-        profile = self.plan.get("profile", self.result.name)
-        return (
-            f"<header><small>MUSIC: multi-segmental informational coding · reproduction "
-            f"report</small><h1>Profile <code>{esc(profile)}</code>: "
-            f"{esc(self.plan.get('title', ''))}</h1><p class='soft'>{esc(self.plan.get('purpose', ''))}</p><div "
-            f"class='facts'>{boxes}</div>"
-            f"<p>Claims of the paper: {words}</p></header>"
-        )
+
+    def counts(self) -> dict[str, int]:
+        """How many claims have each verdict."""
+        return Counter(v.verdict for v in self.verdicts)
 
     def state(self, job: str) -> str:
         return self.by_job[job]["status"] if job in self.by_job else "missing"
 
-    def claims(self) -> str:
-        tested = [v for v in self.verdicts if v.verdict != verdicts.NOT_TESTED]
-        rest = [v for v in self.verdicts if v.verdict == verdicts.NOT_TESTED]
-        out = [
-            "<p>Each verdict follows from the records by a rule that was written down before the runs "
-            "(<code>reproduce/judging/verdicts.yaml</code>, "
-            f"<code>{verdicts.rules_hash()}</code>). Differences are in percentage points, paired by seed, with "
-            f"95 % t intervals. "
-            "None of the paper's own numbers was available; nothing is compared with them.</p>"
-        ]
-        if tested:
-            out.append(
-                "<table class='claims'><thead><tr><th>claim</th><th>verdict</th><th>what was "
-                "found</th></tr></thead><tbody>"
-            )
-            for v in tested:
-                many = len(v.parts) > 1
-                found = "".join(
-                    f"<div>{esc(p.dataset)}: {badge(p.verdict) if many else ''} {esc(p.text)}</div>" for p in v.parts
-                )
-                why = "".join(f"<p>{esc(p.dataset)}: {self.run_links(p.runs)}</p>" for p in v.parts)
-                out.append(
-                    f"<tr "
-                    f"id='claim-{esc(v.rule['id'])}'><td>{esc(v.rule['claim'])}</td><td>{badge(v.verdict)}</td><td>{found}<details>"
-                    f"<summary><small>source, rule, runs</small></summary><small><p>Source: {esc(v.rule['source'])}</p>"
-                    f"<p>Rule {esc(v.rule['id'])} ({esc(v.rule['kind'])}): "
-                    f"{esc(v.rule['because'])}</p>{why}</small></details></td></tr>"
-                )
-            out.append("</tbody></table>")
-        if rest:
-            items = "".join(f"<li id='claim-{esc(v.rule['id'])}'>{esc(v.rule['claim'])}</li>" for v in rest)
-            out.append(
-                f"<details{'' if tested else ' open'}><summary>{len(rest)} claims were not tested by these "
-                f"runs</summary><ul>{items}</ul></details>"
-            )
-        return "".join(out)
+    def known(self, runs: tuple[str, ...]) -> list[str]:
+        """Those runs that have a line on this page."""
+        there = {r["run"] for r in self.trained}
+        return [run for run in runs if run in there]
 
-    def run_links(self, runs: tuple[str, ...]) -> str:
-        known = {r["run"] for r in self.trained}
-        links = [f'<a href="#run-{r}">{i}</a>' for i, r in enumerate((r for r in runs if r in known), 1)]
-        return f"runs {' '.join(links)}" if links else ""
+    def last_committed(self) -> str:
+        """The day of the newest committed run."""
+        return max((r["time"].get("started") or "" for r in self.theirs.lines), default="")[:10]
 
-    def all_tables(self) -> str:
-        beside = {row.key: row for t in (tables.build(self.theirs.lines) if self.theirs else []) for row in t.rows}
-        own = "".join(tables.as_html(t, beside) for t in self.tables)
-        note = ""
-        if self.theirs:
-            when = sorted(r["time"].get("started") or "" for r in self.theirs.lines)
-            told = f"{esc(str(self.committed.name))}, {when[-1][:10] if when else ''}"
-            note = f"<p class='soft'>Small numbers below are the committed results of this profile ({told}).</p>"
-            mine = {t.id for t in self.tables}
-            others = [t for t in tables.build(self.theirs.lines) if t.id not in mine]
-            if others:
-                own += (
-                    f"<details><summary>{len(others)} committed tables that these runs did not make</summary>"
-                    + "".join(unlinked(tables.as_html(t)) for t in others)
-                    + "</details>"
-                )
-        files = "".join(f' <a href="tables/{t.id}.{s}">{t.id}.{s}</a>' for t in self.tables for s in ("md", "tex"))
-        return (note + own + (f"<p><small>as text:{files}</small></p>" if files else "")) if own else ""
-
-    def figures(self) -> str:
-        out = []
+    def figures(self) -> list[dict]:
+        """Every figure that a notebook named and that is there: job, caption, path, data (none where it is linked)."""
+        shown = []
         for book in self.books:
-            folder = self.result / "notebooks" / book["job"]
             for entry in book.get("figures") or []:
-                name, caption = (
-                    (entry.get("file", ""), entry.get("caption", "")) if isinstance(entry, dict) else (str(entry), "")
-                )
-                path = (
-                    folder / name
-                    if (folder / name).is_file()
-                    else self.result / "figures" / book["job"] / Path(name).name
-                )
+                entry = entry if isinstance(entry, dict) else {"file": str(entry)}
+                name, job = entry.get("file", ""), book["job"]
+                path = self.result / "notebooks" / job / name
+                path = path if path.is_file() else self.result / "figures" / job / Path(name).name
                 if path.is_file():
-                    out.append(
-                        self.figure(path, caption or Path(name).stem.replace("_", " ").replace("-", " "), book["job"])
-                    )
-        return f"<p class='soft'>A click enlarges a figure.</p><div class='figures'>{''.join(out)}</div>" if out else ""
-
-    def figure(self, path: Path, caption: str, job: str) -> str:
-        link = self.relative(path)
-        source = self.link(self.executed(job), job)
-        if path.suffix.lower() not in TYPES or path.stat().st_size > LARGEST_FIGURE:
-            return (
-                f"<figure><figcaption><a href='{link}'>{esc(caption)}</a> <small>{source}</small></figcaption></figure>"
-            )
-        data = f"data:{TYPES[path.suffix.lower()]};base64,{base64.b64encode(path.read_bytes()).decode()}"
-        return (
-            f"<figure><figcaption>{esc(caption)} <small>{source} · <a "
-            f'href="{link}">{path.suffix[1:]}</a></small></figcaption>'
-            f'<button type="button"><img src="{data}" alt="{esc(caption)}"></button></figure>'
-        )
+                    caption = entry.get("caption") or path.stem.replace("_", " ").replace("-", " ")
+                    shown.append({"job": job, "caption": caption, "path": path, "data": embedded(path)})
+        return shown
 
     def relative(self, path: Path) -> str:
         return quote(path.resolve().relative_to(self.result).as_posix())
@@ -279,155 +160,112 @@ class Page:
         return path.with_suffix(".html") if path.with_suffix(".html").is_file() else path
 
     def link(self, path: Path, text: str) -> str:
-        return f'<a href="{self.relative(path)}">{esc(text)}</a>' if path.is_file() else esc(text)
+        """A link to a file of the results folder; the text alone where there is none."""
+        return Markup('<a href="{}">{}</a>').format(self.relative(path), text) if path.is_file() else text
 
-    def notebooks(self) -> str:
-        planned = {j["id"]: j for j in self.plan.get("jobs", [])}
-        lines, ids, errors = [], [], []
+    def jobs(self) -> list[dict]:
+        """One line a job that was planned or run."""
+        planned, lines = {j["id"]: j for j in self.plan.get("jobs", [])}, []
         for job in dict.fromkeys([*planned, *self.by_job]):
-            book, folder = self.by_job.get(job), self.result / "notebooks" / job
-            wall = book["time"].get("wall_s") if book else None
-            peak = ((book or {}).get("memory") or {}).get("peak_mb")
-            links = " ".join(
-                self.link(folder / f, t)
-                for f, t in (
-                    (self.executed(job).name, "read"),
-                    (EXECUTED, "ipynb"),
-                    (LOG, "log"),
-                    ("record.json", "record"),
-                )
-                if (folder / f).is_file()
-            )
-            given = planned.get(job, {}).get("given", (book or {}).get("config", {}))
-            values = " ".join(
-                f"{k}={json.dumps(v) if isinstance(v, (dict, list)) else v}"
-                for k, v in given.items()
-                if k != "data_root"
-            )
-            expected = planned.get(job, {}).get("minutes")
+            book, folder = self.by_job.get(job, {}), self.result / "notebooks" / job
+            wall, expected = book.get("time", {}).get("wall_s"), planned.get(job, {}).get("minutes")
+            peak = (book.get("memory") or {}).get("peak_mb")
+            files = ((self.executed(job), "read"), *((folder / f, t) for f, t in FILES))
+            given = planned.get(job, {}).get("given", book.get("config", {}))
             lines.append(
-                [
-                    esc(job),
-                    badge(self.state(job)),
-                    esc(duration(wall)) if wall is not None else "",
-                    esc(duration(60 * expected)) if expected is not None else "",
-                    f"{peak:.0f} MB" if peak else "",
-                    f"<code>{esc(values)}</code>",
-                    links,
-                ]
+                {
+                    "id": job,
+                    "state": self.state(job),
+                    "took": duration(wall) if wall is not None else "",
+                    "expected": duration(60 * expected) if expected is not None else "",
+                    "peak": f"{peak:.0f} MB" if peak else "",
+                    "values": " ".join(f"{k}={shown(v)}" for k, v in given.items() if k != "data_root"),
+                    "files": [self.link(path, text) for path, text in files if path.is_file()],
+                    "error": book.get("error") if book.get("status") == "failed" else None,
+                }
             )
-            ids.append(f"job-{job}")
-            if book and book["status"] == "failed" and book.get("error"):
-                e = book["error"]
-                cell = f"cell {e['cell']}, " if e.get("cell") is not None else ""
-                errors.append(
-                    f"<details open><summary>{esc(job)}: {esc(cell)}{esc(e.get('name') or e['kind'])}: "
-                    f"{esc(str(e.get('message', ''))[:300])}</summary>"
-                    f"<pre>{esc(str(e.get('source') or ''))}\n{esc(str(e.get('traceback') or ''))}</pre></details>"
-                )
-        return rows(
-            ["job", "state", "took", "expected", "peak memory", "values", "files"], lines, (2, 3, 4), ids
-        ) + "".join(errors)
+        return lines
 
-    def checks(self) -> str:
-        lines = []
-        for book in self.books:
-            for key, told in (book.get("claims") or {}).items():
-                word, text = verdicts.claim_told(told)
-                shown = {verdicts.REPRODUCED: "holds", verdicts.NOT_REPRODUCED: "does not hold"}.get(word, "open")
-                mark = f'<span class="badge {css(word)}">{shown}</span>'
-                lines.append(
-                    [esc(str(key)), mark, esc(text), f'<a href="#job-{esc(book["job"])}">{esc(book["job"])}</a>']
-                )
-        return rows(["check", "result", "what was found", "notebook"], lines) if lines else ""
+    def checks(self) -> list[tuple[str, str, str, str]]:
+        """What notebooks checked themselves: key, verdict, text, job."""
+        claims = [(book["job"], *item) for book in self.books for item in (book.get("claims") or {}).items()]
+        return [(str(key), *verdicts.claim_told(claim), job) for job, key, claim in claims]
 
-    def runs(self) -> str:
-        lines, ids = [], []
-        names = sorted(
-            {m for r in self.trained for m in r["metrics"] if m.endswith("/top1") and "/selection/" not in m}
-        )
+    def scores(self) -> list[str]:
+        """The accuracies that some training run has."""
+        names = {m for r in self.trained for m in r["metrics"]}
+        return sorted(m for m in names if m.endswith("/top1") and "/selection/" not in m)
+
+    def runs(self) -> list[dict]:
+        """One line a training run, by data set and method."""
         found = [*self.result.glob("notebooks/*/runs/*/record.json"), *self.result.glob("runs/*/record.json")]
         where = {p.parent.name: p for p in found}
         asked = {run: book["job"] for book in self.books for run in book.get("runs") or []}
-        order = list(tables.NAMES)
+        order, lines = list(tables.NAMES), []
 
         def key(r: dict) -> tuple:
             rank = order.index(r["method"]) if r["method"] in order else len(order)
             return r["dataset"], rank, json.dumps(tables.variant(r), sort_keys=True), r["seed"]
 
         for r in sorted(self.trained, key=key):
-            scores = [f"{100 * v:.2f}" if (v := records.metric(r, m)) is not None else "" for m in names]
-            path = where.get(r["run"])
-            files = f"line {r['_line']} of " + self.link(self.result / records.FILE, records.FILE)
-            if path:
-                job = asked.get(r["run"]) or (path.parents[2].name if path.parents[3].name == "notebooks" else None)
-                notebook = self.link(self.executed(job), "notebook") if job else ""
-                files = f"{self.link(path, 'record')} {notebook} <small>{files}</small>"
-            text = json.dumps({k: v for k, v in r.items() if k not in ("curve", "_line")}, indent=1)
-            files += f"<details class='record'><summary>all of it</summary><pre>{esc(text)}</pre></details>"
-            state = (
-                badge("failed")
-                if r["status"] == "failed"
-                else '<span class="badge undecided">collapsed</span>'
-                if r.get("collapsed")
-                else ""
-            )
-            speed = r["time"].get("views_per_s")
+            path, speed, wall = where.get(r["run"]), r["time"].get("views_per_s"), r["time"].get("wall_s")
+            inside = path and path.parents[3].name == "notebooks"
+            job = path and (asked.get(r["run"]) or (path.parents[2].name if inside else None))
+            values = [records.metric(r, m) for m in self.scores()]
             lines.append(
-                [
-                    f"<code>{esc(r['run'])}</code>",
-                    esc(tables.NAMES.get(r["method"], r["method"])) + " " + state,
-                    esc(r["dataset"]),
-                    str(r["seed"]),
-                    *scores,
-                    esc(duration(r["time"]["wall_s"])) if r["time"].get("wall_s") else "",
-                    f"{speed:.0f}" if speed else "",
-                    files,
-                ]
+                {
+                    **r,
+                    "name": tables.NAMES.get(r["method"], r["method"]),
+                    "scores": [f"{100 * v:.2f}" if v is not None else "" for v in values],
+                    "took": duration(wall) if wall else "",
+                    "speed": f"{speed:.0f}" if speed else "",
+                    "record": self.link(path, "record") if path else None,
+                    "notebook": self.link(self.executed(job), "notebook") if job else "",
+                    "line": r["_line"],
+                    "file": self.link(self.result / records.FILE, records.FILE),
+                    "text": json.dumps({k: v for k, v in r.items() if k not in ("curve", "_line")}, indent=1),
+                }
             )
-            ids.append(f"run-{r['run']}")
-        head = ["run", "method", "data", "seed", *(tables.column_name(m) for m in names), "took", "views/s", "where"]
-        return rows(head, lines, tuple(range(3, 6 + len(names))), ids) if lines else ""
+        return lines
 
-    def missing(self) -> str:
-        items = [
-            f"Job {esc(j['id'])} was not run." for j in self.plan.get("jobs", []) if self.state(j["id"]) == "missing"
+    def missing(self) -> list[str]:
+        """Everything that was planned and is not there, or is there and cannot be used."""
+        theirs = self.theirs.problems if self.theirs else []
+        return [
+            *(f"Job {j['id']} was not run." for j in self.plan.get("jobs", []) if self.state(j["id"]) == "missing"),
+            *(f"Job {b['job']} failed." for b in self.books if b["status"] == "failed"),
+            *(f"Record that cannot be used: {p}" for p in self.found.problems),
+            *(f"Committed record that cannot be used: {p}" for p in theirs),
         ]
-        items += [f"Job {esc(b['job'])} failed." for b in self.books if b["status"] == "failed"]
-        items += [f"Record that cannot be used: {esc(str(p))}" for p in self.found.problems]
-        items += [
-            f"Committed record that cannot be used: {esc(str(p))}"
-            for p in (self.theirs.problems if self.theirs else [])
-        ]
-        notes = "".join(f"<p>{esc(p)}</p>" for p in (self.plan.get("notes") or "").strip().split("\n\n") if p)
-        return notes + (
-            "<ul>" + "".join(f"<li>{i}</li>" for i in items) + "</ul>" if items else "" if notes else "<p>Nothing.</p>"
-        )
 
-    def environment(self) -> str:
+    def notes(self) -> list[str]:
+        return [p for p in (self.plan.get("notes") or "").strip().split("\n\n") if p]
+
+    def environment(self) -> dict[str, str]:
+        """Versions, device, code, checksums: every value that any record names."""
         seen: dict[str, set[str]] = {}
         for source in [self.plan, *self.trained, *self.books]:
             for part in ("environment", "code"):
                 for name, value in (source.get(part) or {}).items():
                     if not isinstance(value, (list, dict)) and value is not None:
                         seen.setdefault(name, set()).add(str(value))
-        lines = [[esc(n), esc(", ".join(sorted(v)))] for n, v in seen.items()]
-        checksums = sorted(
-            {f"{r['data']['name']}: {r['data']['checksum'][:16]}…" for r in self.trained if r.get("data")}
-        )
-        lines += [["data", esc("; ".join(checksums))]] if checksums else []
-        lines += [
-            [
-                "notebooks",
-                esc("; ".join(sorted({f"{b['notebook']['name']}: {b['notebook']['hash']}" for b in self.books}))),
-            ]
-        ]
-        lines += [["verdict rules", verdicts.rules_hash()], ["report made", esc(store.now())]]
-        return rows(["what", "value"], lines)
+        sums = {f"{r['data']['name']}: {r['data']['checksum'][:16]}…" for r in self.trained if r.get("data")}
+        books = {f"{b['notebook']['name']}: {b['notebook']['hash']}" for b in self.books}
+        data = {"data": "; ".join(sorted(sums))} if sums else {}
+        return {**{n: ", ".join(sorted(v)) for n, v in seen.items()}, **data, "notebooks": "; ".join(sorted(books))}
 
 
-def unlinked(text: str) -> str:
+def shown(value: object) -> object:
+    return json.dumps(value) if isinstance(value, (dict, list)) else value
+
+
+def embedded(path: Path) -> str | None:
+    """A figure as the text of an address; None for one that is too large, or that no browser draws."""
+    if path.suffix.lower() not in TYPES or path.stat().st_size > LARGEST_FIGURE:
+        return None
+    return f"data:{TYPES[path.suffix.lower()]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def unlinked(text: str) -> Markup:
     """Committed tables without links to runs that are not on this page."""
-    import re
-
-    return re.sub(r'<a href="#run-[^>]*>([^<]*)</a>', r"\1", text)
+    return Markup(re.sub(r'<a href="#run-[^>]*>([^<]*)</a>', r"\1", text))
