@@ -12,9 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from reproduce import ROOT
+from reproduce import LOG, ROOT
 from reproduce.batch.processes import RUN, end_all, thread_environment, tree_mb
-from reproduce.judging.records import LOG
 
 LOST = 70  # exit code of a job whose node or scheduler lost it
 

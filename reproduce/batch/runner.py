@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from musiclib import record as store
+from reproduce import EXECUTED, FAILURE, LOG, PARTIAL
 from reproduce.batch.processes import RESULT, RUN, Refused, cores, end_all, free_mb, gpus, only_runner, prepare_folder
 from reproduce.batch.progress import Progress
 from reproduce.batch.worker import cells_seconds
 from reproduce.judging import records
-from reproduce.judging.records import EXECUTED, FAILURE, LOG, PARTIAL
 from reproduce.planning.jobs import Job, Plan, duration
 from reproduce.planning.parameters import LOCATIONS
 

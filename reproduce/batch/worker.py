@@ -16,8 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from reproduce import EXECUTED, FAILURE, PARTIAL
 from reproduce.batch.kernel import die_with_parent
-from reproduce.judging.records import EXECUTED, FAILURE, PARTIAL
 from reproduce.planning.handover import braces
 
 

@@ -17,8 +17,6 @@ from musiclib.names import row_of
 
 SCHEMA = 1
 FILE = "records.jsonl"
-EXECUTED, PARTIAL, FAILURE, LOG = "notebook.ipynb", "notebook.partial.ipynb", "failure.json", "log.txt"
-"""What lies in a job's folder: the executed notebook, half of one, what went wrong, everything printed."""
 
 COMMON = {"schema": int, "kind": str, "run": str, "status": str, "metrics": dict}
 FIELDS = {

@@ -19,8 +19,8 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from musiclib import record as store
+from reproduce import EXECUTED, LOG
 from reproduce.judging import records, tables, verdicts
-from reproduce.judging.records import EXECUTED, LOG
 from reproduce.planning.jobs import duration
 
 HERE = Path(__file__).resolve().parent

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from musiclib import record as store
 from musiclib.config import TrainConfig
-from reproduce import records
+from reproduce.judging import records
 
 KEPT = "kept.jsonl"
 
