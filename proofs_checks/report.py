@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from proofs_checks.claims import CLAIMS, checks_of
+from proofs_checks.formal.record import describe_mark, read_marks
 from proofs_checks.register import CHECKS, Claim
 from proofs_checks.trial import Trial
 from proofs_checks.wrong import MUTANTS
@@ -61,15 +62,17 @@ def _scientific(value: float | None, digits: int = 1) -> str:
 
 def text_table(rows: list[Row]) -> str:
     """Rows as a table for a terminal."""
-    width = max(20, shutil.get_terminal_size((140, 24)).columns - 89)
+    width = max(20, shutil.get_terminal_size((140, 24)).columns - 95)
+    marks = read_marks()
     lines = [
-        f"{'':2}{'claim':<6}{'verdict':<22}{'checks':>6}{'examples':>10}{'slack':>11}{'error/tol':>11}{'controls':>10}"
+        f"{'':2}{'claim':<6}{'verdict':<22}{'Coq':<6}{'checks':>6}{'examples':>10}{'slack':>11}{'error/tol':>11}{'controls':>10}"
         f"   statement"
     ]
     for row in rows:
         controls = f"{row.killed}/{row.controls}"
+        formal = "-" if row.id not in marks else "part" if marks[row.id] else "yes"
         lines.append(
-            f"{'ok' if row.green else '!!':<3}{row.id:<5}{row.verdict:<22}{row.checks:>6}{row.tried:>10}"
+            f"{'ok' if row.green else '!!':<3}{row.id:<5}{row.verdict:<22}{formal:<6}{row.checks:>6}{row.tried:>10}"
             f"{_scientific(row.slack, 2):>11}{_scientific(row.share):>11}{controls:>10}   "
             f"{textwrap.shorten(row.statement, width, placeholder=' ...')}"
         )
@@ -150,19 +153,25 @@ def describe_origin(command: str, source: Mapping[str, Any]) -> str:
     return f"Written by `{command}` on {source['date']}, commit {commit}"
 
 
+def _verdict(claim: Claim, marks: Mapping[str, str | None]) -> str:
+    mark = describe_mark(claim.id, claim.rests_on, marks)
+    return f"**{claim.verdict}**" + (f", *{mark}*" if mark else "")
+
+
 def readme_table() -> str:
     """The paper's words with their verdicts and exact premises: the table of the README, from the register alone."""
-    rows = []
+    rows, marks = [], read_marks()
     for claim in CLAIMS.values():
         if claim.words:
             exact = claim.premises if claim.corrected is None else f"True instead: {claim.corrected}"
             exact += f" {claim.where}" if claim.where else ""
-            rows.append((claim.id, f"“{claim.words}”", claim.statement, f"**{claim.verdict}**", exact))
+            rows.append((claim.id, f"“{claim.words}”", claim.statement, _verdict(claim, marks), exact))
     return markdown_table("| | The words | Read as | Verdict | Exactly when |", rows)
 
 
 def claims_table(rows: list[Row]) -> str:
     """Every claim with formula, premises, verdict, proof, and what the last run saw."""
+    marks = read_marks()
 
     def cells(row: Row, claim: Claim) -> tuple[str, ...]:
         return (
@@ -170,7 +179,7 @@ def claims_table(rows: list[Row]) -> str:
             claim.statement,
             f"${claim.latex}$",
             claim.premises,
-            f"**{claim.verdict}**" + (f": {claim.corrected}" if claim.corrected else ""),
+            _verdict(claim, marks) + (f": {claim.corrected}" if claim.corrected else ""),
             claim.proof + (f" {claim.where}" if claim.where else ""),
             ", ".join(check.name for check in checks_of(claim)),
             f"{row.tried}",
@@ -186,11 +195,15 @@ def claims_table(rows: list[Row]) -> str:
 
 def claims_json(rows: list[Row], trials: Mapping[str, Trial]) -> dict:
     """Rows, claims and trials as data."""
+    marks = read_marks()
+
+    def of(row: Row) -> dict:
+        claim = CLAIMS[row.id]
+        formal = describe_mark(claim.id, claim.rests_on, marks) or None
+        return {**asdict(claim), **asdict(row), "names": [c.name for c in checks_of(claim)], "formal": formal}
+
     return {
-        "claims": [
-            {**asdict(CLAIMS[row.id]), **asdict(row), "names": [c.name for c in checks_of(CLAIMS[row.id])]}
-            for row in rows
-        ],
+        "claims": [of(row) for row in rows],
         "trials": {name: asdict(trial) for name, trial in sorted(trials.items())},
         "failures": failures(trials),
     }

@@ -128,7 +128,7 @@ Qed.
 End Codes.
 
 Theorem agreement_carries_information : forall N S K q1 q2 s,
-  (0 < N)%nat -> (3 <= K)%nat -> (s < S)%nat -> simplex N S K q1 -> simplex N S K q2 ->
+  (0 < N)%nat -> (2 <= K)%nat -> (s < S)%nat -> simplex N S K q1 -> simplex N S K q2 ->
   let d := disagreement N K q1 q2 s in
   entropy K (marginal N q1 s) - binary_entropy d - d * ln (INR K - 1) <= information N K q1 q2 s s
   /\ (ln (INR K) - 1) * d <= sum K (fun i => phi (joint N q1 q2 s s i i)) + ln (INR K).
