@@ -4,6 +4,7 @@ README.md             claims: `python -m proofs_checks --markdown`; results: the
                       reproduce/results/cpu/tables
 reproduce/results/cpu/README.md  results: all tables there
 benchmarks/README.md  figures: the records under benchmarks/results
+proofs_checks/formal/README.md  theorems: the list in proofs_checks/formal/theorems.py
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ COMPARISON = "cifar10-compact-2-*.md"
 def results(pattern: str, folder: Path = CPU / "tables") -> str:
     """The committed tables whose file name fits `pattern`, one below the other."""
     return "\n\n".join(path.read_text().strip() for path in sorted(folder.glob(pattern)))
+
+
+def theorems() -> str:
+    """The theorems of the formal core."""
+    command = [sys.executable, "-c", "from proofs_checks.report import theorems_table; print(theorems_table())"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
@@ -85,11 +92,14 @@ def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
 
 def filled() -> dict[Path, str]:
     """The pages as their records would have them."""
-    front, tables, bench = (folder / "README.md" for folder in (ROOT, CPU, ROOT / "benchmarks"))
+    front, tables, bench, formal = (
+        folder / "README.md" for folder in (ROOT, CPU, ROOT / "benchmarks", ROOT / "proofs_checks" / "formal")
+    )
     return {
         front: between(between(front.read_text(), "claims", claims()), "results", results(COMPARISON)),
         tables: between(tables.read_text(), "results", results("*.md")),
         bench: between(bench.read_text(), "figures", figures()),
+        formal: between(formal.read_text(), "theorems", theorems()),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from proofs_checks.claims import CLAIMS, checks_of
 from proofs_checks.formal.record import describe_mark, read_marks
+from proofs_checks.formal.theorems import PARTS, THEOREMS, Theorem
 from proofs_checks.register import CHECKS, Claim
 from proofs_checks.trial import Trial
 from proofs_checks.wrong import MUTANTS
@@ -191,6 +192,18 @@ def claims_table(rows: list[Row]) -> str:
     head = "| | Statement | Formula | Premises | Verdict | Proof "
     head += "| Checks | Examples | Slack | Error/tolerance | Controls |"
     return markdown_table(head, [cells(row, CLAIMS[row.id]) for row in rows])
+
+
+def theorems_table() -> str:
+    """The theorems of the formal core with their claims: the table of its README."""
+
+    def claims_of(theorem: Theorem) -> str:
+        return ", ".join(claim + (" (part)" if claim in PARTS else "") for claim in theorem.claims)
+
+    rows = [(claims_of(t), t.says, f"`{t.name}`", f"[{t.file}]({t.file})") for t in THEOREMS]
+    parts = [f"- {claim}: {part}." for claim, part in PARTS.items()]
+    table = markdown_table("| Claim | Says | Theorem | File |", rows)
+    return "\n".join([table, "", "In part:", "", *parts])
 
 
 def claims_json(rows: list[Row], trials: Mapping[str, Trial]) -> dict:
