@@ -13,6 +13,7 @@ one. The rooms:
     wrong      losses that the checks must refute
     mutation   the library's own code, changed a little everywhere, and the judge of that
     explore    questions that the claims leave open
+    formal     theorems behind the claims, checked by Coq
 """
 
 from pathlib import Path

@@ -29,7 +29,7 @@ FLOORS = {
         ("claims", "wrong", "numbers"),
         ("premises",),
         ("checks", "explore"),
-        ("trial",),
+        ("trial", "formal"),
         ("report",),
         ("mutation", "__main__"),
     ),
