@@ -26,7 +26,7 @@ from hypothesis.strategies import SearchStrategy
 from proofs_checks.objective import Objective
 
 VERDICTS = ("proven", "holds under premises", "numerical only", "false as worded")
-SOURCES = ("excerpt", "follow-up", "project")
+SOURCES = ("excerpt", "preprint", "follow-up", "HOME", "project")
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Claim:
 
     statement: one sentence of plain text; latex: the formula; words: the phrase of the source, verbatim, or None;
     premises: what has to hold, exactly; verdict: one of VERDICTS; proof: a few lines; corrected: for a claim that is
-    false as worded, the form that is true; where: where a premise is used, or what happens without it; rests_on: claims
-    whose checks carry this one too.
+    false as worded, the form that is true; where: where a premise is used, or what happens without it; fair: a weaker
+    reading of the words that is true, where they allow one; rests_on: claims whose checks carry this one too.
     """
 
     id: str
@@ -49,6 +49,7 @@ class Claim:
     words: str | None = None
     corrected: str | None = None
     where: str | None = None
+    fair: str | None = None
     rests_on: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -58,6 +59,8 @@ class Claim:
             raise ValueError(f"source of claim {self.id} is {self.source!r}; it must be one of {SOURCES}")
         if (self.verdict == "false as worded") != (self.corrected is not None):
             raise ValueError(f"claim {self.id} needs a corrected form if, and only if, it is false as worded")
+        if self.fair is not None and self.words is None:
+            raise ValueError(f"claim {self.id} has a fair reading but no words to read")
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,10 @@ def check(
         return body
 
     return register
+
+
+class NotANumber(AssertionError):
+    """An assertion that failed because a value is NaN: it says that the numerics broke, not which equation is wrong."""
 
 
 # what a run measures ------------------------------------------------------------------------------
@@ -166,16 +173,22 @@ def run(
     examples: int,
     entropy: int | None = None,
     shrink: bool = False,
+    nan_refutes: bool = True,
 ) -> Outcome:
     """Try `check` on a fresh objective per example, `examples` times at most.
 
     entropy: seed of the draws, fixed by the check's name when None; shrink: look for the smallest failing example.
+    nan_refutes: without it an example that fails by a NaN alone is passed over.
     """
     ledger, started = Ledger(), time.perf_counter()
 
     def trial(**drawn: Any) -> None:
         ledger.tried += 1
-        check.body(objective(), **drawn)
+        try:
+            check.body(objective(), **drawn)
+        except NotANumber:
+            if nan_refutes:
+                raise
 
     # the fixed seed of a derandomised run is made from the name
     trial.__name__ = trial.__qualname__ = check.name

@@ -160,14 +160,16 @@ def _verdict(claim: Claim, marks: Mapping[str, str | None]) -> str:
 
 
 def readme_table() -> str:
-    """The paper's words with their verdicts and exact premises: the table of the README, from the register alone."""
+    """The authors' words with their verdicts, exact premises and, where the words allow one, a weaker reading that is
+    true: the table of the README, from the register and the record of the machine-checked core."""
     rows, marks = [], read_marks()
     for claim in CLAIMS.values():
         if claim.words:
             exact = claim.premises if claim.corrected is None else f"True instead: {claim.corrected}"
             exact += f" {claim.where}" if claim.where else ""
-            rows.append((claim.id, f"“{claim.words}”", claim.statement, _verdict(claim, marks), exact))
-    return markdown_table("| | The words | Read as | Verdict | Exactly when |", rows)
+            words = f"“{claim.words}”" + ("" if claim.source == "excerpt" else f" ({claim.source})")
+            rows.append((claim.id, words, claim.statement, _verdict(claim, marks), exact, claim.fair or ""))
+    return markdown_table("| | The words | Read as | Verdict | Exactly when | True in any case |", rows)
 
 
 def claims_table(rows: list[Row]) -> str:
@@ -180,7 +182,9 @@ def claims_table(rows: list[Row]) -> str:
             claim.statement,
             f"${claim.latex}$",
             claim.premises,
-            _verdict(claim, marks) + (f": {claim.corrected}" if claim.corrected else ""),
+            _verdict(claim, marks)
+            + (f": {claim.corrected}" if claim.corrected else "")
+            + (f" True in any case: {claim.fair}" if claim.fair else ""),
             claim.proof + (f" {claim.where}" if claim.where else ""),
             ", ".join(check.name for check in checks_of(claim)),
             f"{row.tried}",

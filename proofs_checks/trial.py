@@ -1,6 +1,7 @@
 """Try checks and their controls, in parallel processes; results are stored, so that a long run can be resumed.
 
-A control is a wrong loss that the check must refute by an assertion, or a premise without which its conclusion fails.
+A control is a wrong loss that the check must refute by an assertion on a number (a NaN counts for the checks of
+numerics alone), or a premise without which its conclusion fails.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from musiclib.record import sources_hash, write_json
 from proofs_checks import ROOT
 from proofs_checks.objective import Objective
 from proofs_checks.profiles import Profile, quick_examples
-from proofs_checks.register import CHECKS, Outcome, run
+from proofs_checks.register import CHECKS, Check, Outcome, run
 from proofs_checks.wrong import MUTANTS
 
 
@@ -57,6 +58,12 @@ class Plan:
         return {"declared": CHECKS[name].kills, "all": tuple(MUTANTS), "none": ()}[self.controls]
 
 
+def try_control(check: Check, mutant: str, examples: int) -> Outcome:
+    """Run a check on a wrong loss. A NaN refutes it where numerics is the subject; elsewhere it says nothing about the
+    equation, and the example is passed over."""
+    return run(check, MUTANTS[mutant], examples=examples, nan_refutes=check.section == "numerics")
+
+
 def try_check(name: str, plan: Plan) -> Trial:
     """Run one check with its controls."""
     check = CHECKS[name]
@@ -66,7 +73,7 @@ def try_check(name: str, plan: Plan) -> Trial:
     trial = Trial(**asdict(run(check, Objective, examples=examples, entropy=entropy)))
     for mutant in plan.wrong_losses(name):
         most = plan.profile.controls if mutant in check.kills else plan.profile.matrix
-        trial.controls[mutant] = run(check, MUTANTS[mutant], examples=most).verdict
+        trial.controls[mutant] = try_control(check, mutant, most).verdict
     for premise, conclusion in check.breaks_without:
         try:
             conclusion(Objective())

@@ -222,7 +222,7 @@ def on_raw_one_hot_features_barlow_twins_is_never_zero(objective: Objective, arr
 @check(
     "C25",
     given={"codes": interior(), "shrink": st.sampled_from((1.0, 0.3, 0.1))},
-    kills=("phi_quadratic", "off_gaussian_cov", "off_collision", "joint_samples_unpaired", "off_unmasked"),
+    kills=("phi_quadratic", "off_gaussian_cov", "off_collision", "off_unmasked"),
 )
 def near_independence_the_two_penalties_agree(objective: Objective, codes: Codes, shrink: float) -> None:
     """Near uniform blocks, L_off + 2 log K = chi^2/2 (1 + o(1)), chi^2 = K^2 ||P_st - 1/K^2||^2, the squared

@@ -37,6 +37,11 @@ def distances_from_uniform(codes: Codes) -> list[float]:
     return values
 
 
+def first_segment(codes: Codes) -> Codes:
+    """The first segment alone."""
+    return Codes(codes.q1[:, :1].contiguous(), codes.q2[:, :1].contiguous(), f"first segment of {codes.label}")
+
+
 def _below_at_two_units(objective: Objective) -> None:
     soft = designs_soft.soft_minimiser(designs.bush(2))
     at_least(objective.code_loss(soft, soft), -3 * math.log(2), 1e-9, "loss")
@@ -163,28 +168,54 @@ def agreement_is_priced_by_class_size(objective: Objective, codes: Codes, lam: f
     at_most(price - max(1 - lam, 0.0), 0.0, tolerance, "price of agreement beyond 1 - lambda")
 
 
+def torn_slope(
+    objective: Objective, counts: tuple[int, int, int], torn: int, lam: float, h: float
+) -> tuple[float, float, float]:
+    """((L(h) - L(0)) / h, share of unit 0's agreement in all samples, in the agreeing mass): `counts` samples a unit whose
+    views agree, and `torn` samples of unit 1 whose second view splits evenly between units 1 and 2; h is taken from
+    the agreement of unit 0."""
+    labels = np.repeat(np.arange(3), (counts[0], counts[1] + torn, counts[2]))
+    q1 = strategies.one_hot(labels[:, None], 3)
+    start = q1.clone()
+    start[counts[0] : counts[0] + torn, 0] = torch.tensor([0.0, 0.5, 0.5])
+    moved = start.clone()
+    moved[: counts[0], 0, 0] -= h
+    moved[: counts[0], 0, 1] += h
+    slope = float(objective.code_loss(q1, moved, lam) - objective.code_loss(q1, start, lam)) / h
+    agreeing = len(labels) - torn / 2
+    return slope, counts[0] / len(labels), counts[0] / agreeing
+
+
+def _of_the_agreeing_mass(objective: Objective) -> None:
+    """The share of the agreeing mass in the place of the share of all samples."""
+    slope, _, share = torn_slope(objective, (4, 0, 0), 8, 0.0, 1e-5)
+    close(np.sign(slope), -np.sign(math.log(share) + 1), 0.0, "sign of the price, by the agreeing mass")
+
+
 @check(
     "C4",
     given={
         "counts": st.tuples(st.integers(1, 12), st.integers(0, 12), st.integers(0, 12)),
+        "torn": st.integers(0, 12),
         "lam": st.floats(0.0, 2.0, width=32, allow_subnormal=False),
     },
     kills=("lam_ignored", "ti_always", "diag_renormalised", "phi_log2", "phi_quadratic", "diag_marginal_entropy"),
+    breaks_without=(("p is the share of all samples", _of_the_agreeing_mass),),
+    examples=({"counts": (4, 0, 0), "torn": 8, "lam": 0.0},),
 )
-def large_units_are_pushed_to_disagree(objective: Objective, counts: tuple[int, int, int], lam: float) -> None:
-    """Taking a share h of agreement from a unit of mass p changes L by -p (log p + 1 - lambda) h + O(h^2).
+def large_units_are_pushed_to_disagree(
+    objective: Objective, counts: tuple[int, int, int], torn: int, lam: float
+) -> None:
+    """Taking a share h of agreement from a unit that holds the agreement of a share p of ALL samples changes L by -p
+    (log p + 1 - lambda) h + O(h^2).
 
-    So below lambda = 1 a unit with more than e^{lambda-1} of the samples (36.8 % at lambda = 0) gains by disagreeing,
-    for every K. Premises: one segment, one-hot first view, `counts` samples a unit, the second view moves h of its
-    weight off the unit. Why: phi(p(1-h)) - phi(p) + lambda p (-log(1-h)), and nothing else changes.
+    So below lambda = 1 a unit in which more than e^{lambda-1} of the samples agree (36.8 % at lambda = 0) gains by
+    disagreeing, for every K. Premises: one segment, one-hot first view; `counts` samples a unit agree, `torn` others
+    agree by half elsewhere; the second view moves h of its weight off the unit. Why: phi(p(1-h)) - phi(p) + lambda p
+    (-log(1-h)), and nothing else changes.
     """
-    labels = np.repeat(np.arange(3), counts)
-    q1 = strategies.one_hot(labels[:, None], 3)
-    h, p = 1e-5, counts[0] / len(labels)
-    moved = q1.clone()
-    moved[: counts[0], 0, 0] -= h
-    moved[: counts[0], 0, 1] += h
-    slope = float(objective.code_loss(q1, moved, lam) - objective.code_loss(q1, q1, lam)) / h
+    h = 1e-5
+    slope, p, _ = torn_slope(objective, counts, torn, lam, h)
     # second-order terms: phi'' = 1/p gives p h / 2, the logarithm lambda p h / 2; rounding: 1e-14 / h
     close(slope, -p * (math.log(p) + 1 - lam), (1 + lam) * h + 1e-14 / h, "slope")
 
@@ -192,7 +223,7 @@ def large_units_are_pushed_to_disagree(objective: Objective, counts: tuple[int, 
 @check(
     "C5",
     "C1",
-    given={"codes": strategies.codes(k=(2, 6)), "lam": strategies.weights},
+    given={"codes": strategies.near_optimal() | strategies.codes(k=(2, 6)), "lam": strategies.weights},
     kills=(
         "off_same_view",
         "off_upper_only",
@@ -247,7 +278,7 @@ def _charged_for_disagreement(objective: Objective, codes: Codes, lam: float) ->
 
 @check(
     "C5",
-    given={"codes": strategies.codes(k=(3, 6), s=(1, 1))},
+    given={"codes": strategies.near_optimal(k=(3, 7)).map(first_segment) | strategies.codes(k=(3, 6), s=(1, 1))},
     kills=("joint_view_rolled", "joint_samples_unpaired", "diag_marginal_entropy", "diag_renormalised", "phi_log2"),
 )
 def agreement_carries_information(objective: Objective, codes: Codes) -> None:

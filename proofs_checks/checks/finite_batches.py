@@ -71,7 +71,7 @@ def random_batches_fluctuate_around_the_closed_form(objective: Objective, seed: 
     close(np.mean(draws), expected, 6 * error, "mean off-diagonal term")
 
 
-@check("C28", kills=("joint_over_Nm1", "off_gaussian_cov", "phi_clamp_both", "phi_no_guard", "loss_constant"))
+@check("C28", kills=("joint_over_Nm1", "off_gaussian_cov", "phi_clamp_both", "loss_constant"))
 def the_published_batch_sizes_cannot_show_independence(objective: Objective) -> None:
     """Ideal codes read -11.78 instead of -13.15 at N = 2048, K = 80, and -9.36 instead of -10.40 at N = 512, K = 32:
     library formula against scipy's binomial law. The objective's part: at N = 1 the plug-in entropy of one draw is
@@ -148,7 +148,7 @@ def the_loss_of_a_union_is_below_the_mean_of_its_parts(objective: Objective, cod
 @check(
     "C30",
     given={"codes": codes(n=(3, 10), kinds=("soft", "peaked", "hard", "tied"), views=("same", "near"))},
-    kills=("joint_over_Nm1", "off_sign", "negatives_added", "phi_no_guard"),
+    kills=("joint_over_Nm1", "off_sign", "negatives_added"),
     cost=3,
 )
 def a_batch_reads_less_than_its_leave_one_outs(objective: Objective, codes: Codes) -> None:

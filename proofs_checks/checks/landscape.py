@@ -238,7 +238,7 @@ def the_orthogonal_code_resists_smoothing(objective: Objective, codes: Codes, la
 @check(
     "C19",
     given={"codes": strategies.codes(), "seed": strategies.seeds, "mixtures": st.integers(1, 4), "view": st.booleans()},
-    kills=("off_sign", "off_symmetrised", "phi_no_guard"),
+    kills=("off_sign", "off_symmetrised"),
 )
 def smoothing_the_units_of_a_view_never_raises_the_off_term(
     objective: Objective, codes: Codes, seed: int, mixtures: int, view: bool
@@ -263,7 +263,7 @@ def smoothing_the_units_of_a_view_never_raises_the_off_term(
 @check(
     "C19",
     given={"codes": strategies.codes(k=(2, 6)), "keep": st.integers(0, 5), "view": st.booleans()},
-    kills=("off_sign", "off_product_of_marginals", "off_gaussian_cov", "off_mi_only", "phi_no_guard", "loss_constant"),
+    kills=("off_sign", "off_product_of_marginals", "off_gaussian_cov", "off_mi_only", "loss_constant"),
 )
 def merging_units_never_lowers_the_off_term(objective: Objective, codes: Codes, keep: int, view: bool) -> None:
     """Moving all weight of one unit of a view onto another, in every segment, lowers no L_off; and the loss of entropy

@@ -139,7 +139,6 @@ def the_joint_of_a_batch_is_unbiased(objective: Objective, codes: Codes, size: i
     given={"logits": strategies.logits(k=(2, 6), s=(1, 4))},
     kills=(
         "softmax_over_D",
-        "softmax_no_shift",
         "temperature_ignored",
         "temperature_inverted",
         "segments_units_swapped",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from proofs_checks.register import note_margin, note_share
+from proofs_checks.register import NotANumber, note_margin, note_share
 
 
 def eps(dtype: torch.dtype = torch.float64) -> float:
@@ -90,6 +90,10 @@ def _numbers(value: Any) -> np.ndarray:
     return np.asarray(value, dtype=np.float64)
 
 
+def _failure(difference: np.ndarray) -> type[AssertionError]:
+    return NotANumber if np.isnan(difference).any() else AssertionError
+
+
 def close(value: Any, expected: Any, tolerance: float, what: str = "value") -> None:
     """Assert |value - expected| <= tolerance everywhere (NaN fails; equal infinities pass)."""
     got, want = np.broadcast_arrays(_numbers(value), _numbers(expected))
@@ -100,7 +104,7 @@ def close(value: Any, expected: Any, tolerance: float, what: str = "value") -> N
         note_share(worst / tolerance if tolerance else 0.0)
         return
     where = np.unravel_index(int(np.nanargmax(np.where(np.isnan(error), np.inf, error))), error.shape)
-    raise AssertionError(
+    raise _failure(error)(
         f"{what}: got {got[where]:.17g}, expected {want[where]:.17g}, error {error[where]:.3g} > tolerance "
         f"{tolerance:.3g}"
     )
@@ -118,7 +122,7 @@ def at_least(value: Any, bound: Any, tolerance: float = 0.0, what: str = "value"
         note_margin(worst)
         return
     where = np.unravel_index(int(np.argmin(np.where(np.isnan(slack), -np.inf, slack))), slack.shape)
-    raise AssertionError(f"{what}: {got[where]:.17g} lies below {low[where]:.17g} by more than {tolerance:.3g}")
+    raise _failure(slack)(f"{what}: {got[where]:.17g} lies below {low[where]:.17g} by more than {tolerance:.3g}")
 
 
 def at_most(value: Any, bound: Any, tolerance: float = 0.0, what: str = "value") -> None:
@@ -134,4 +138,5 @@ def above(value: Any, bound: Any, margin: float, what: str = "value") -> None:
 def finite(value: Any, what: str = "value") -> None:
     """Assert that there is neither NaN nor infinity."""
     numbers = _numbers(value)
-    assert np.isfinite(numbers).all(), f"{what} is not finite: {numbers.ravel()[~np.isfinite(numbers.ravel())][:3]}"
+    if not np.isfinite(numbers).all():
+        raise _failure(numbers)(f"{what} is not finite: {numbers.ravel()[~np.isfinite(numbers.ravel())][:3]}")

@@ -165,6 +165,26 @@ def orthogonal(draw: Draw, *, k: tuple[int, ...] = ORDERS, s: tuple[int, int] = 
     return Codes(q, q.clone(), f"array, seed {seed}")
 
 
+@st.composite
+def near_optimal(draw: Draw, *, k: tuple[int, int] = (2, 7), s: tuple[int, int] = (2, 4)) -> Codes:
+    """Orthogonal arrays, a little spoilt: every code smoothed by an amount of its own, and in some a few symbols of the
+    second view moved (a share of their weight), so that the gap is small but each of its parts is there."""
+    q = draw(orthogonal(k=tuple(order for order in ORDERS if k[0] <= order <= k[1]), s=s)).q1
+    scale, moved = 10.0 ** -draw(st.integers(1, 5)), draw(st.sampled_from([0.0, 0.0, 1e-3, 0.1, 0.5]))
+    seed = draw(seeds)
+    g = generator(seed)
+    views = []
+    for view in range(2):
+        amounts = scale * torch.rand(q.shape[:2], generator=g, dtype=torch.float64).unsqueeze(-1)
+        spread = torch.softmax(_normal(g, tuple(q.shape)), -1)
+        code = (1 - amounts) * q + amounts * spread
+        if view and moved:
+            chosen = torch.rand(q.shape[:2], generator=g).unsqueeze(-1) < 0.1
+            code = torch.where(chosen, (1 - moved) * code + moved * code.roll(1, -1), code)
+        views.append(code)
+    return Codes(*views, f"spoilt array, scale {scale:.0e}, moved {moved}, seed {seed}")
+
+
 def smooth(q: Tensor, amount: float) -> Tensor:
     """Codes moved towards the uniform ones: (1 - amount) q + amount / K."""
     return (1 - amount) * q + amount / q.shape[-1]

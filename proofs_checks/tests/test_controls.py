@@ -5,8 +5,7 @@ import pytest
 from proofs_checks.objective import Assembled
 from proofs_checks.profiles import QUICK, quick_examples
 from proofs_checks.register import run
-from proofs_checks.trial import CHECKS, Plan, try_check
-from proofs_checks.wrong import MUTANTS
+from proofs_checks.trial import CHECKS, Plan, try_check, try_control
 
 KILLS = [(name, mutant) for name, check in sorted(CHECKS.items()) for mutant in check.kills]
 WITH_PREMISES = sorted(name for name, check in CHECKS.items() if check.breaks_without)
@@ -14,7 +13,7 @@ WITH_PREMISES = sorted(name for name, check in CHECKS.items() if check.breaks_wi
 
 @pytest.mark.parametrize(("name", "mutant"), KILLS)
 def test_wrong_loss_is_refuted(name, mutant):
-    outcome = run(CHECKS[name], MUTANTS[mutant], examples=QUICK.controls)
+    outcome = try_control(CHECKS[name], mutant, QUICK.controls)
     assert outcome.verdict == "refuted", f"{mutant} survived {name} ({outcome.verdict}: {outcome.message})"
 
 
