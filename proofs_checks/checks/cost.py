@@ -190,10 +190,10 @@ def hard_codes_need_only_histograms(objective: Objective, codes: Codes) -> None:
     given={"codes": codes(kinds=("soft", "peaked", "hard", "mixed"))},
     kills=("joint_samples_unpaired", "off_upper_only", "off_same_view", "phi_quadratic", "off_sign"),
 )
-def the_collision_loss_has_a_small_dual_and_shannon_has_not(objective: Objective, codes: Codes) -> None:
-    """sum_{s != t} ||P_st||^2 (Renyi-2) needs only two N x N Grams; Shannon's entropy is above it: L_off <= log mean
-    ||P_st||^2, with equality only where the occupied cells of all blocks weigh the same. The cells come from the
-    objective's joint."""
+def the_collision_loss_has_a_small_dual(objective: Objective, codes: Codes) -> None:
+    """sum_{s != t} ||P_st||^2 (Renyi-2) needs only the sums over segments of the N x N Grams; Shannon's entropy is above
+    it: L_off <= log mean ||P_st||^2, with equality only where the occupied cells of all blocks weigh the same. The
+    cells come from the objective's joint."""
     first, second = agreements(codes.q1), agreements(codes.q2)
     dual = (first.sum(0) * second.sum(0) - (first * second).sum(0)).mean()
     joint = objective.joint(codes.q1, codes.q2)
@@ -209,10 +209,10 @@ def the_collision_loss_has_a_small_dual_and_shannon_has_not(objective: Objective
     given={"k": st.integers(3, 6)},
     kills=("joint_samples_unpaired", "off_collision", "phi_clamp_both", "phi_quadratic", "off_sign"),
 )
-def shannon_is_no_function_of_the_grams(objective: Objective, k: int) -> None:
-    """Two laws of one pair of segments with equal collision probability (so equal sums of the Grams) and different
-    L_off: cells (a, b, b) against (c, c, d), a = 1/2 and b = 1/4, c = 5/12 and d = 1/6, both with sum of squares 3/8.
-    Hence no dual of this kind."""
+def shannon_needs_more_than_the_sums_of_the_grams(objective: Objective, k: int) -> None:
+    """Two hard codes of one pair of segments with equal collision probability (so equal sums of the Grams' products) and
+    different L_off: cells (a, b, b) against (c, c, d), a = 1/2 and b = 1/4, c = 5/12 and d = 1/6, both with sum of
+    squares 3/8. What the collision version needs is not enough, even for hard codes."""
     values = []
     for weights in ((6, 3, 3), (5, 5, 2)):
         labels = np.repeat(np.arange(3), weights)
@@ -223,3 +223,61 @@ def shannon_is_no_function_of_the_grams(objective: Objective, k: int) -> None:
         close(values[-1][1], float(expected), loss_tolerance(12, 2, k), "off-diagonal term of three cells")
     close(values[0][0], values[1][0], 1e-15, "collision probabilities")
     above(values[1][1], values[0][1], 0.01, "off-diagonal terms differ")
+
+
+def turned(k: int, first: np.ndarray, second: np.ndarray, amount: float) -> Tensor:
+    """Two samples at 1/K + and - `amount` times a direction, one direction a segment: codes (2, 2, K)."""
+    sign = np.array([1.0, -1.0])[:, None, None]
+    return torch.from_numpy(1 / k + amount * sign * np.stack([first, second])[None])
+
+
+def directions(k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two unit vectors of zero sum, orthogonal to each other: (K-1, -1, ..., -1) and (0, 1, -1, 0, ...), normalised."""
+    lopsided = np.full(k, -1.0)
+    lopsided[0] = k - 1
+    even = np.zeros(k)
+    even[1:3] = 1, -1
+    return lopsided / np.linalg.norm(lopsided), even / np.linalg.norm(even)
+
+
+def all_grams(q: Tensor) -> np.ndarray:
+    """<q_n(s), q_m(s)> of every segment s, (S, N, N)."""
+    return np.einsum("nsi,msi->snm", q.numpy(), q.numpy())
+
+
+def _two_units_or_hard_codes(objective: Objective) -> None:
+    """Hard codes with the same Grams are relabelled codes, and a relabelling does not move the off-diagonal term."""
+    labels = np.array([[0, 0], [1, 1], [2, 2], [0, 1]])
+    q, relabelled = designs.one_hot(labels, 3), designs.one_hot(np.array([2, 0, 1])[labels], 3)
+    close(all_grams(q), all_grams(relabelled), 0.0, "Grams")
+    above(abs(objective.code_terms(q, q)[1] - objective.code_terms(relabelled, relabelled)[1]), 0.0, 1e-3, "difference")
+
+
+@check(
+    "C42",
+    given={"k": st.integers(3, 6), "share": st.floats(0.5, 1.0, width=32)},
+    kills=("phi_quadratic", "off_collision", "off_gaussian_cov", "off_mi_only", "off_product_of_marginals", "loss_constant"),
+    breaks_without=(("soft codes", _two_units_or_hard_codes),),
+)
+def shannon_is_no_function_of_the_grams(objective: Objective, k: int, share: float) -> None:
+    """K >= 3, soft codes: turning the codes of a segment about the uniform one leaves EVERY Gram matrix <q_n(s), q_m(s)>
+    as it is, of both views and across them, and moves L_off. So for soft codes the term is no function of the samples'
+    Grams at all; for hard codes it is (C37).
+
+    Premises: two samples at 1/K +- a u in both segments, u once (K-1, -1, ..., -1) and once (1, -1, 0, ...) normalised.
+    Why: P = 1/K^2 + a^2 u v^T; entropy feels the third moment of the cells, (sum u^3)(sum v^3), the Gram does not. Two
+    routes for each value: the objective, and the sum over the cells of that formula.
+    """
+    lopsided, even = directions(k)
+    amount = share / k / lopsided.max()  # the largest entry of both directions: the codes stay on the simplex
+    values = []
+    codes = [turned(k, u, u, amount) for u in (lopsided, even)]
+    for q, u in zip(codes, (lopsided, even), strict=True):
+        assert float(q.min()) >= 0
+        cells = 1 / k**2 + amount**2 * np.outer(u, u)
+        values.append(float(objective.code_terms(q, q)[1]))
+        close(values[-1], float((cells * np.log(cells)).sum()), loss_tolerance(2, 2, k), "off-diagonal term")
+    close(all_grams(codes[0]), all_grams(codes[1]), 1e-15, "Grams before and after the turn")
+    skew = float((lopsided**3).sum()) ** 2  # the other direction has no third moment
+    third = k**4 * amount**6 * skew / 6
+    above(values[1] - values[0], 0.0, third / 4, "difference of the off-diagonal terms")

@@ -39,6 +39,13 @@ def softened_loss(labels: np.ndarray, k: int, amount: float) -> float:
     return diagonal / segments + off / (segments * (segments - 1))
 
 
+def _one_segment(objective: Objective) -> None:
+    """With one segment a balanced one-hot code is at its bound -log K, and smoothing costs from the first step on."""
+    q = designs.one_hot(designs.partial_bush(5, 2, 1), 5)
+    start, softer = objective.code_loss(q, q.clone()), 0.999 * q + 0.001 / 5
+    above(start, objective.code_loss(softer, softer.clone()), 0.0, "one segment over its smoothed code")
+
+
 @check(
     "C10",
     given={"table": fragments(), "lam": st.sampled_from([0.0, 1.0])},
@@ -50,9 +57,10 @@ def softened_loss(labels: np.ndarray, k: int, amount: float) -> float:
         "phi_add_in_log",
         "off_product_of_marginals",
     ),
+    breaks_without=(("S >= 2", _one_segment),),
 )
 def smoothing_a_hard_code_pays_without_bound(objective: Objective, table: Table, lam: float) -> None:
-    """N < K^2: the slope (L(eps) - L(0)) / eps of q -> (1-eps) q + eps/K falls below every number as eps -> 0, at
+    """N < K^2, S >= 2: the slope (L(eps) - L(0)) / eps of q -> (1-eps) q + eps/K falls below every number as eps -> 0, at
     lambda = 0 and 1, even from the best hard codes. Proof: an empty cell in an occupied row gains about eps/K^2 and
     contributes eps log eps. So no one-hot code is a minimiser. Each decade of eps must lower the slope by at least
     half of what the empty cells say."""

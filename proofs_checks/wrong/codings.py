@@ -68,6 +68,14 @@ class GradientBypassesSoftmax(Assembled):
         return z.reshape(value.shape) + (value - z.reshape(value.shape)).detach()
 
 
+class GradientDoubled(Assembled):
+    """The loss in value, twice its gradient: a sum over two processes where their mean belongs."""
+
+    def logit_loss(self, z1: Tensor, z2: Tensor, segments: int, temperature: float = 1.0, lam: float = 1.0) -> Tensor:
+        loss = super().logit_loss(z1, z2, segments, temperature, lam)
+        return 2 * loss - loss.detach()
+
+
 class StraightThrough(Assembled):
     """One-hot codes in value, soft codes in gradient."""
 
@@ -86,5 +94,6 @@ MUTANTS: dict[str, type[Objective]] = {
     "stop_gradient": StopGradient,
     "view_sharpened": ViewSharpened,
     "gradient_bypasses_softmax": GradientBypassesSoftmax,
+    "gradient_doubled": GradientDoubled,
     "straight_through": StraightThrough,
 }
