@@ -1,4 +1,4 @@
-"""The register of claims: the paper's words first, then C1 to C42.
+"""The register of claims: the authors' words first (W), then the theory's (C).
 
 Of the paper an excerpt was available (its abstract, introduction and the first lines of its method); the excerpt does
 not print the equation of the loss. The three terms checked here are those of the authors' follow-up (IMSVD, arXiv
@@ -10,15 +10,16 @@ counterexample; the corrected form says what is true.
 kappa = log K - 1 + lambda throughout; tau = mean <q', q''>; gap = L + 3 log K; hard = one-hot.
 """
 
-from proofs_checks.claims import batches, bounds, dependence, relations, words
+from proofs_checks.claims import batches, bounds, dependence, dynamics, neighbours, relations, words
 from proofs_checks.claims.quotations import QUOTATIONS
 from proofs_checks.register import CHECKS, Check, Claim
 
-CLAIMS: dict[str, Claim] = {
-    claim.id: claim for claim in (*words.CLAIMS, *bounds.CLAIMS, *dependence.CLAIMS, *batches.CLAIMS, *relations.CLAIMS)
-}
+MODULES = (words, bounds, dependence, batches, relations, neighbours, dynamics)
+"""Where the claims are written down, a room of the argument each."""
 
-__all__ = ["CLAIMS", "QUOTATIONS", "checks_of"]
+CLAIMS: dict[str, Claim] = {claim.id: claim for module in MODULES for claim in module.CLAIMS}
+
+__all__ = ["CLAIMS", "MODULES", "QUOTATIONS", "checks_of"]
 
 
 def checks_of(claim: Claim) -> list[Check]:
