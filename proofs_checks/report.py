@@ -169,7 +169,7 @@ def readme_table() -> str:
             exact += f" {claim.where}" if claim.where else ""
             words = f"“{claim.words}”" + ("" if claim.source == "excerpt" else f" ({claim.source})")
             rows.append((claim.id, words, claim.statement, _verdict(claim, marks), exact, claim.fair or ""))
-    return markdown_table("| | The words | Read as | Verdict | Exactly when | True in any case |", rows)
+    return markdown_table("| | The words | Read as | Verdict | Exactly when | A weaker reading that is true |", rows)
 
 
 def claims_table(rows: list[Row]) -> str:
@@ -184,7 +184,7 @@ def claims_table(rows: list[Row]) -> str:
             claim.premises,
             _verdict(claim, marks)
             + (f": {claim.corrected}" if claim.corrected else "")
-            + (f" True in any case: {claim.fair}" if claim.fair else ""),
+            + (f" A weaker reading is true: {claim.fair}" if claim.fair else ""),
             claim.proof + (f" {claim.where}" if claim.where else ""),
             ", ".join(check.name for check in checks_of(claim)),
             f"{row.tried}",

@@ -14,7 +14,8 @@ from proofs_checks.numbers.routes import relative_entropy
 from proofs_checks.objective import Objective
 from proofs_checks.profiles import QUICK, Profile
 from proofs_checks.register import CHECKS, Check, run
-from proofs_checks.trial import Plan, try_all, try_check
+from proofs_checks.numbers.tolerance import at_least, close, finite
+from proofs_checks.trial import Plan, try_all, try_check, try_control
 
 
 def a_check(body, kills=(), given=None, breaks_without=()):
@@ -127,6 +128,30 @@ def test_a_crash_is_no_kill(monkeypatch):
     assert not trial_.green
 
 
+ASSERTIONS = {"close": lambda x: close(x, 0.0, 1.0), "at_least": lambda x: at_least(x, 0.0, 1.0), "finite": finite}
+
+
+@pytest.mark.parametrize("assertion", ASSERTIONS.values(), ids=ASSERTIONS)
+def test_a_nan_refutes_where_numerics_is_the_subject_and_nowhere_else(monkeypatch, assertion):
+    def nan_on_wrong_losses(objective):
+        assertion(float("nan") if type(objective) is not Objective else 0.0)
+
+    assert run(a_check(nan_on_wrong_losses), Objective, examples=1).verdict == "held"
+    name = red(monkeypatch, nan_on_wrong_losses, kills=("loss_zero",))
+    assert try_check(name, Plan(QUICK)).controls == {"loss_zero": "held"}
+    monkeypatch.setattr(nan_on_wrong_losses, "__module__", "proofs_checks.checks.numerics")
+    assert try_control(CHECKS[name], "loss_zero", 1).verdict == "refuted"
+
+
+@pytest.mark.parametrize("assertion", [close, at_least])
+def test_a_wrong_number_refutes_although_another_one_is_nan(assertion):
+    def body(objective, x):
+        assertion([float("nan") if x < 5 else 0.0, -9.0 if x >= 5 else 0.0], 0.0, 1.0)
+
+    given = {"x": st.integers(0, 9)}
+    assert run(a_check(body, given=given), Objective, examples=50, nan_refutes=False).verdict == "refuted"
+
+
 def test_exit_status_says_that_something_is_red(monkeypatch, capsys):
     red(monkeypatch, fails_at_seven, given={"x": st.integers(0, 9)})
     assert cli.main(["--claim", "C6", "--jobs", "1"]) == 1
@@ -155,7 +180,7 @@ def test_a_long_run_is_resumed_and_a_failure_is_tried_again(monkeypatch, tmp_pat
 
 
 def test_processes_give_what_one_process_gives():
-    names = ["the_uniform_collapse_is_the_cheapest", "uniform_collapse_ties_with_the_array"]
+    names = ["deranged_segments_cost_like_identical_ones", "uniform_collapse_ties_with_the_array"]
     assert set(names) <= set(CHECKS)
     plan = Plan(QUICK, controls="none")
     one = {t.check: (t.verdict, t.tried, t.slack) for t in try_all(names, plan, jobs=1)}

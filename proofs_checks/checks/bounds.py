@@ -171,9 +171,9 @@ def agreement_is_priced_by_class_size(objective: Objective, codes: Codes, lam: f
 def torn_slope(
     objective: Objective, counts: tuple[int, int, int], torn: int, lam: float, h: float
 ) -> tuple[float, float, float]:
-    """((L(h) - L(0)) / h, share of unit 0's agreement in all samples, in the agreeing mass): `counts` samples a unit whose
-    views agree, and `torn` samples of unit 1 whose second view splits evenly between units 1 and 2; h is taken from
-    the agreement of unit 0."""
+    """((L(h) - L(0)) / h, share of unit 0's agreement in all samples, in the agreeing mass): `counts` samples a unit
+    whose views agree, and `torn` samples of unit 1 whose second view splits evenly between units 1 and 2; h is taken
+    from the agreement of unit 0."""
     labels = np.repeat(np.arange(3), (counts[0], counts[1] + torn, counts[2]))
     q1 = strategies.one_hot(labels[:, None], 3)
     start = q1.clone()

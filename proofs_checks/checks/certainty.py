@@ -45,14 +45,21 @@ def _first_order_as_a_bound(objective: Objective) -> None:
         "size": st.sampled_from(((1, 2), (2, 2), (3, 2), (4, 2), (1, 3), (2, 3))),
         "parts": st.lists(st.integers(0, 5), min_size=9, max_size=9),
     },
-    kills=("off_product_of_marginals", "off_mi_only", "off_gaussian_cov", "joint_over_Nm1", "phi_log2", "phi_clamp_both"),
+    kills=(
+        "off_product_of_marginals",
+        "off_mi_only",
+        "off_gaussian_cov",
+        "joint_over_Nm1",
+        "phi_log2",
+        "phi_clamp_both",
+    ),
     breaks_without=(("the two-sided bound in the place of first order", _first_order_as_a_bound),),
     examples=({"size": (3, 2), "parts": [1] * 9}, {"size": (2, 3), "parts": [1] * 9}),
     cost=4,
 )
 def the_bias_lies_between_its_bounds(objective: Objective, size: tuple[int, int], parts: list[int]) -> None:
-    """N pairs of units drawn from any law p over K^2 cells: max(0, H - log N) <= H(p) - E(-L_off) <= log(1 + (m-1)/N), m
-    the number of cells that p uses.
+    """N pairs of units drawn from any law p over K^2 cells: max(0, H - log N) <= H(p) - E(-L_off) <= log(1 + (m-1)/N),
+    m the number of cells that p uses.
 
     Premises: independent draws, views alike. Why: H - E H^ is the mean of KL(p^ || p) >= 0; a batch of N samples fills
     at most N cells; KL <= log(1 + chi^2), whose mean is log(1 + (m-1)/N) at most. The mean is taken over ALL batches,
@@ -71,12 +78,12 @@ def the_bias_lies_between_its_bounds(objective: Objective, size: tuple[int, int]
 
 @check("C45", "W11", kills=("off_mi_only", "off_gaussian_cov", "joint_over_Nm1", "phi_clamp_both", "loss_constant"))
 def first_order_misses_the_bias_on_both_sides(objective: Objective) -> None:
-    """Uniform law: exact bias over (m-1)/(2N) is 0.862 at N = 2048, m = 80^2; 0.260 at N = 256, m = 80^2; 1.007 at N = 512,
-    m = 32^2; its largest value on 32^2 cells is 1.16, near N = 4m/3. Both bounds hold at each, 0.04 nats apart at N =
-    256.
+    """Uniform law: exact bias over (m-1)/(2N) is 0.862 at N = 2048, m = 80^2; 0.260 at N = 256, m = 80^2; 1.007 at N =
+    512, m = 32^2; its largest value on 32^2 cells is 1.16, near N = 4m/3. Both bounds hold at each, 0.04 nats apart at
+    N = 256.
 
-    Why: the closed sum of C28. The objective's part: 12 samples in different cells out of 25 read log 12, the most that
-    they can.
+    Why: the closed sum of C28. The objective's part: 12 samples in different cells out of 25 read log 12, the most
+    that they can.
     """
 
     def ratio(samples: int, cells: int) -> float:
@@ -141,15 +148,23 @@ def repeated(law: list[Fraction], samples: int, draws: int) -> dict[tuple[int, .
         "draws": st.integers(1, 4),
         "k": st.integers(2, 3),
     },
-    kills=("off_product_of_marginals", "off_mi_only", "phi_log2", "joint_over_Nm1", "off_gaussian_cov", "phi_clamp_both"),
-    examples=({"parts": [1, 1, 1, 1], "samples": 3, "draws": 4, "k": 2}, {"parts": [2, 1], "samples": 2, "draws": 3, "k": 3}),
+    kills=(
+        "off_product_of_marginals",
+        "off_mi_only",
+        "phi_log2",
+        "joint_over_Nm1",
+        "off_gaussian_cov",
+        "phi_clamp_both",
+    ),
+    examples=(
+        {"parts": [1, 1, 1, 1], "samples": 3, "draws": 4, "k": 2},
+        {"parts": [2, 1], "samples": 2, "draws": 3, "k": 3},
+    ),
     cost=10,
 )
-def no_lower_bound_can_vouch_for_more(
-    objective: Objective, parts: list[int], samples: int, draws: int, k: int
-) -> None:
-    """N samples of a law p, and N samples from M draws of p, differ by at most N(N-1)/(2M) in total variation, though the
-    second law has entropy at most log M. So a lower bound that is right for every law with probability 1 - delta
+def no_lower_bound_can_vouch_for_more(objective: Objective, parts: list[int], samples: int, draws: int, k: int) -> None:
+    """N samples of a law p, and N samples from M draws of p, differ by at most N(N-1)/(2M) in total variation, though
+    the second law has entropy at most log M. So a lower bound that is right for every law with probability 1 - delta
     exceeds log M with probability at most delta + N(N-1)/(2M), whatever p.
 
     The rule 'all samples differ, so the entropy is large' meets it: under the uniform law on m = K^2 cells the batches
@@ -174,9 +189,9 @@ def no_lower_bound_can_vouch_for_more(
 
 @check("C46", kills=("off_gaussian_cov", "loss_constant", "off_product_of_marginals"))
 def what_the_published_batches_can_vouch_for(objective: Objective) -> None:
-    """At N = 2048, K = 80: the plug-in reads at most log 2048 = 7.62 of 2 log 80 = 8.76 nats; a certificate that fails in
-    at most 5 % of the cases for every law stays, in all but 10 %, below 2 log N + log 10 = 17.6 nats. At N = 512, K =
-    32: 6.24 of 6.93, and 14.8. The entropy of all 102 segments may be as large as 447 nats.
+    """At N = 2048, K = 80: the plug-in reads at most log 2048 = 7.62 of 2 log 80 = 8.76 nats; a certificate that fails
+    in at most 5 % of the cases for every law stays, in all but 10 %, below 2 log N + log 10 = 17.6 nats. At N = 512, K
+    = 32: 6.24 of 6.93, and 14.8. The entropy of all 102 segments may be as large as 447 nats.
 
     Why: M with N(N-1)/(2M) <= 0.05. The objective reads log N from N samples in N different cells.
     """

@@ -27,9 +27,7 @@ def tightness(ratio: int) -> float:
 
 def price_of_dimensions(missing: int, s: int, k: int) -> float:
     """The least gap of codes whose whitened coordinates leave `missing` of the S (K-1) dimensions empty, K >= 3."""
-    return missing / max(
-        s * (s - 1) / tightness(k * k), s * k / tightness(k), s * k * k / (log(k) - 1)
-    )
+    return missing / max(s * (s - 1) / tightness(k * k), s * k / tightness(k), s * k * k / (log(k) - 1))
 
 
 @st.composite
@@ -95,9 +93,9 @@ def least_diagonal(units: int) -> float:
     examples=({"codes": Codes(*(one_hot(array(3, 3), 5),) * 2, "three of five units"), "lam": 0.0},),
 )
 def unused_units_have_a_price(objective: Objective, codes: Codes, lam: float) -> None:
-    """Cluster collapse: with K'_s and K''_s units used by the views, K_s by both, L >= mean of -log K_s (of -K_s/e for K_s
-    < 3) plus mean over s != t of -log(K'_s K''_t): 3 log(K/K') above the bound if K' units are left everywhere, and an
-    array over K' units pays exactly that.
+    """Cluster collapse: with K'_s and K''_s units used by the views, K_s by both, L >= mean of -log K_s (of -K_s/e for
+    K_s < 3) plus mean over s != t of -log(K'_s K''_t): 3 log(K/K') above the bound if K' units are left everywhere,
+    and an array over K' units pays exactly that.
 
     Premises: any codes, any lambda >= 0. Why: C1's steps on the cells that are there.
     """

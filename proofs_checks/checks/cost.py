@@ -191,9 +191,9 @@ def hard_codes_need_only_histograms(objective: Objective, codes: Codes) -> None:
     kills=("joint_samples_unpaired", "off_upper_only", "off_same_view", "phi_quadratic", "off_sign"),
 )
 def the_collision_loss_has_a_small_dual(objective: Objective, codes: Codes) -> None:
-    """sum_{s != t} ||P_st||^2 (Renyi-2) needs only the sums over segments of the N x N Grams; Shannon's entropy is above
-    it: L_off <= log mean ||P_st||^2, with equality only where the occupied cells of all blocks weigh the same. The
-    cells come from the objective's joint."""
+    """sum_{s != t} ||P_st||^2 (Renyi-2) needs only the sums over segments of the N x N Grams; Shannon's entropy is
+    above it: L_off <= log mean ||P_st||^2, with equality only where the occupied cells of all blocks weigh the same.
+    The cells come from the objective's joint."""
     first, second = agreements(codes.q1), agreements(codes.q2)
     dual = (first.sum(0) * second.sum(0) - (first * second).sum(0)).mean()
     joint = objective.joint(codes.q1, codes.q2)
@@ -210,8 +210,8 @@ def the_collision_loss_has_a_small_dual(objective: Objective, codes: Codes) -> N
     kills=("joint_samples_unpaired", "off_collision", "phi_clamp_both", "phi_quadratic", "off_sign"),
 )
 def shannon_needs_more_than_the_sums_of_the_grams(objective: Objective, k: int) -> None:
-    """Two hard codes of one pair of segments with equal collision probability (so equal sums of the Grams' products) and
-    different L_off: cells (a, b, b) against (c, c, d), a = 1/2 and b = 1/4, c = 5/12 and d = 1/6, both with sum of
+    """Two hard codes of one pair of segments with equal collision probability (so equal sums of the Grams' products)
+    and different L_off: cells (a, b, b) against (c, c, d), a = 1/2 and b = 1/4, c = 5/12 and d = 1/6, both with sum of
     squares 3/8. What the collision version needs is not enough, even for hard codes."""
     values = []
     for weights in ((6, 3, 3), (5, 5, 2)):
@@ -256,17 +256,24 @@ def _two_units_or_hard_codes(objective: Objective) -> None:
 @check(
     "C42",
     given={"k": st.integers(3, 6), "share": st.floats(0.5, 1.0, width=32)},
-    kills=("phi_quadratic", "off_collision", "off_gaussian_cov", "off_mi_only", "off_product_of_marginals", "loss_constant"),
+    kills=(
+        "phi_quadratic",
+        "off_collision",
+        "off_gaussian_cov",
+        "off_mi_only",
+        "off_product_of_marginals",
+        "loss_constant",
+    ),
     breaks_without=(("soft codes", _two_units_or_hard_codes),),
 )
 def shannon_is_no_function_of_the_grams(objective: Objective, k: int, share: float) -> None:
-    """K >= 3, soft codes: turning the codes of a segment about the uniform one leaves EVERY Gram matrix <q_n(s), q_m(s)>
-    as it is, of both views and across them, and moves L_off. So for soft codes the term is no function of the samples'
-    Grams at all; for hard codes it is (C37).
+    """K >= 3, soft codes: turning the codes of a segment about the uniform one leaves EVERY Gram matrix <q_n(s),
+    q_m(s)> as it is, of both views and across them, and moves L_off. So for soft codes the term is no function of the
+    samples' Grams at all; for hard codes it is (C37).
 
-    Premises: two samples at 1/K +- a u in both segments, u once (K-1, -1, ..., -1) and once (1, -1, 0, ...) normalised.
-    Why: P = 1/K^2 + a^2 u v^T; entropy feels the third moment of the cells, (sum u^3)(sum v^3), the Gram does not. Two
-    routes for each value: the objective, and the sum over the cells of that formula.
+    Premises: two samples at 1/K +- a u in both segments, u once (K-1, -1, ..., -1) and once (1, -1, 0, ...)
+    normalised. Why: P = 1/K^2 + a^2 u v^T; entropy feels the third moment of the cells, (sum u^3)(sum v^3), the Gram
+    does not. Two routes for each value: the objective, and the sum over the cells of that formula.
     """
     lopsided, even = directions(k)
     amount = share / k / lopsided.max()  # the largest entry of both directions: the codes stay on the simplex

@@ -68,8 +68,8 @@ def two_contrastive_criteria_differ_by_norms(objective: Objective, codes: Codes)
     kills=("joint_view_rolled", "joint_samples_unpaired", "joint_over_Nm1", "off_unmasked", "off_mi_only"),
 )
 def at_the_bound_both_criteria_are_least(objective: Objective, array: Table) -> None:
-    """Orthogonal arrays: the dimensions' criterion is 0, every dimension has norm^2 N, and the samples' criterion is N R
-    (N - R), R = S(K-1), the least that N vectors of norm^2 R in R dimensions allow (Welch); at N = R + 1 that is the
+    """Orthogonal arrays: the dimensions' criterion is 0, every dimension has norm^2 N, and the samples' criterion is N
+    R (N - R), R = S(K-1), the least that N vectors of norm^2 R in R dimensions allow (Welch); at N = R + 1 that is the
     regular simplex of C38.
 
     Premises: the bound attained. Why: the identity; sum_nm <f_n, f_m>^2 >= (sum_n |f_n|^2)^2 / R by Cauchy-Schwarz.
@@ -86,8 +86,8 @@ def at_the_bound_both_criteria_are_least(objective: Objective, array: Table) -> 
 
 
 def twist(q1: np.ndarray, q2: np.ndarray) -> float:
-    """Consistency + sharpness - diversity of one segment (N, K): mean KL(q' || q'') both ways, mean entropy of the codes,
-    minus the entropy of their mean; each averaged over the views."""
+    """Consistency + sharpness - diversity of one segment (N, K): mean KL(q' || q'') both ways, mean entropy of the
+    codes, minus the entropy of their mean; each averaged over the views."""
 
     def entropy(p: np.ndarray) -> np.ndarray:
         return -(p * np.log(np.maximum(p, 1e-300))).sum(-1)
@@ -102,12 +102,19 @@ def twist(q1: np.ndarray, q2: np.ndarray) -> float:
 @check(
     "C50",
     given={"table": tables(k=(3, 5), s=(1, 1), n=(3, 10)), "copies": st.integers(1, 2), "balanced": st.booleans()},
-    kills=("diag_whole_block", "diag_renormalised", "diag_sign", "loss_constant", "phi_quadratic", "diag_marginal_entropy"),
+    kills=(
+        "diag_whole_block",
+        "diag_renormalised",
+        "diag_sign",
+        "loss_constant",
+        "phi_quadratic",
+        "diag_marginal_entropy",
+    ),
 )
 def one_segment_has_the_minimisers_of_twist(objective: Objective, table: Table, copies: int, balanced: bool) -> None:
-    """S = 1, K >= 3: hard codes alike in both views are at -log K on TWIST's sum exactly if they are at -log K on L_diag,
-    exactly if they are balanced; and a soft or disagreeing code is above -log K on both, by its own entropy and by
-    kappa (1 - tau).
+    """S = 1, K >= 3: hard codes alike in both views are at -log K on TWIST's sum exactly if they are at -log K on
+    L_diag, exactly if they are balanced; and a soft or disagreeing code is above -log K on both, by its own entropy
+    and by kappa (1 - tau).
 
     Premises: unit weights of TWIST's three terms. Why: each of the three is bounded by its own minimum; C1 for S = 1.
     """
@@ -135,10 +142,12 @@ def one_segment_has_the_minimisers_of_twist(objective: Objective, table: Table, 
     kills=("off_sign", "off_product_of_marginals", "off_gaussian_cov", "loss_constant", "loss_zero", "off_unmasked"),
 )
 def they_do_not_mind_identical_segments(objective: Objective, k: int, s: int, copies: int) -> None:
-    """S identical balanced hard segments: TWIST's sum is -log K and IIC's information log K in every segment, their best
-    values, and an invariance loss reads 0; this loss is log K above its bound, all of it in the off-diagonal term.
+    """S identical balanced hard segments: TWIST's sum is -log K and IIC's information log K in every segment, their
+    best values, and an invariance loss reads 0; this loss is log K above its bound, all of it in the off-diagonal
+    term.
 
-    Premises: K >= 3, S >= 2. Why: their terms are sums over segments; the off-diagonal term alone looks at two of them.
+    Premises: K >= 3, S >= 2. Why: their terms are sums over segments; the off-diagonal term alone looks at two of
+    them.
     """
     q = designs.one_hot(np.tile(np.arange(k), copies)[:, None].repeat(s, 1), k)
     joint = objective.joint(q, q.clone()).numpy()

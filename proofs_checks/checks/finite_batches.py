@@ -275,9 +275,9 @@ def _the_sign_of_the_first_order(objective: Objective) -> None:
     cost=25,
 )
 def a_small_batch_reverses_the_pull_to_hard_codes(objective: Objective, seed: int) -> None:
-    """K = 8, codes of peakedness r = 0.9, lambda = 0: the population pulls towards harder codes (slope -1.99), batches of
-    16 and 32 push towards softer ones (+2.351, +0.849), batches of 64 pull again (-0.367), those of 1024 nearly like the
-    population (-1.897). Exact sums; random batches of 16 lie within 6 standard errors of theirs.
+    """K = 8, codes of peakedness r = 0.9, lambda = 0: the population pulls towards harder codes (slope -1.99), batches
+    of 16 and 32 push towards softer ones (+2.351, +0.849), batches of 64 pull again (-0.367), those of 1024 nearly
+    like the population (-1.897). Exact sums; random batches of 16 lie within 6 standard errors of theirs.
 
     First order: the batch adds K^2 tau tau'/N to the slope, the derivative of C29's bias; within 0.01 at N = 1024.
     """

@@ -120,16 +120,22 @@ def lonely(draw: strategies.Draw) -> Logits:
 @check(
     "C34",
     given={"logits": lonely() | strategies.logits(), "lam": strategies.weights},
-    kills=("gradient_doubled", "gradient_bypasses_softmax", "straight_through", "temperature_inverted", "diag_no_1_over_S"),
+    kills=(
+        "gradient_doubled",
+        "gradient_bypasses_softmax",
+        "straight_through",
+        "temperature_inverted",
+        "diag_no_1_over_S",
+    ),
 )
 def the_gradient_is_bounded_whatever_the_logits(objective: Objective, logits: Logits, lam: float) -> None:
     """|dL/dz'_n|_1 <= (log N + (3/2) log K + 2 + 2 lambda) / (t N) for every sample, both views, any logits.
 
-    Premises: none. So L is globally Lipschitz in the logits. Why: with g the derivative in the code q, |q (g - <q, g>)|_1
-    <= 2 (1 - w) sum of q g over the units above the mean, w their mass, for g >= 0. Off the diagonal g is a mean of
-    -log P <= log N - log q' - log q'' (P >= q' q''/N), which gives 2 w (1 - w) (log N + 2 log K + log 1/w) <= (1/2) log
-    N + log K + 0.52; on the diagonal it is q'' times such a logarithm, minus q'': (1/2)(log N + log K) + 1.2; the
-    invariance gives lambda |q q''/<q, q''> - q|_1 <= 2 lambda. The codes drawn come within 0.72 of the bound.
+    Premises: none. So L is globally Lipschitz in the logits. Why: with g the derivative in the code q, |q (g - <q,
+    g>)|_1 <= 2 (1 - w) sum of q g over the units above the mean, w their mass, for g >= 0. Off the diagonal g is a
+    mean of -log P <= log N - log q' - log q'' (P >= q' q''/N), which gives 2 w (1 - w) (log N + 2 log K + log 1/w) <=
+    (1/2) log N + log K + 0.52; on the diagonal it is q'' times such a logarithm, minus q'': (1/2)(log N + log K) +
+    1.2; the invariance gives lambda |q q''/<q, q''> - q|_1 <= 2 lambda. The codes drawn come within 0.72 of the bound.
     """
     _, *both = gradients(objective, logits.z1, logits.z2, logits.s, logits.t, lam)
     bound = (math.log(logits.n) + 1.5 * math.log(logits.k) + 2 + 2 * lam) / (logits.t * logits.n)
@@ -139,12 +145,12 @@ def the_gradient_is_bounded_whatever_the_logits(objective: Objective, logits: Lo
 
 @check("C34", kills=("gradient_doubled", "loss_constant", "off_symmetrised", "off_over_S2"))
 def the_bound_of_the_gradient_is_nearly_used_up(objective: Objective) -> None:
-    """N = 1000, K = 2, S = 2, lambda = 0: the lonely sample's gradient in the first view has a closed form in the two cells
-    that it decides, above 0.7 of the bound; so the bound does not hold with its constant halved.
+    """N = 1000, K = 2, S = 2, lambda = 0: the lonely sample's gradient in the first view has a closed form in the two
+    cells that it decides, above 0.7 of the bound; so the bound does not hold with its constant halved.
 
-    Premises: exact up to the margin e^-40. Why: P_st(0,1) = (N - 1 + w)/N and P_st(1,1) = (1 - w)/N in every block, also
-    on the diagonal, where only unit 1 has weight in the second view: dL/dq'(0) - dL/dq'(1) is (log P_st(0,1) - log
-    P_st(1,1) - log P_ss(1,1) - 1)/N.
+    Premises: exact up to the margin e^-40. Why: P_st(0,1) = (N - 1 + w)/N and P_st(1,1) = (1 - w)/N in every block,
+    also on the diagonal, where only unit 1 has weight in the second view: dL/dq'(0) - dL/dq'(1) is (log P_st(0,1) -
+    log P_st(1,1) - log P_ss(1,1) - 1)/N.
     """
     n, w = 1000, 0.55
     z1, z2 = (torch.zeros(n, 2, 2, dtype=torch.float64) for _ in range(2))

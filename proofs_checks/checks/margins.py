@@ -43,11 +43,11 @@ def _third_order(objective: Objective) -> None:
     breaks_without=(("the factor (1 + lambda) / 2", _third_order),),
 )
 def the_gap_pays_to_second_order(objective: Objective, codes: Codes, lam: float) -> None:
-    """L + 3 log K >= kappa d + (1 + lambda) d^2 / 2 + mean KL(P_st || uniform), d = 1 - tau, for every K >= 2 and lambda
-    >= 0: also where kappa = log K - 1 + lambda is zero or negative.
+    """L + 3 log K >= kappa d + (1 + lambda) d^2 / 2 + mean KL(P_st || uniform), d = 1 - tau, for every K >= 2 and
+    lambda >= 0: also where kappa = log K - 1 + lambda is zero or negative.
 
-    Premises: any codes, S >= 2. Why: f(tau) = tau log(tau/K) - lambda log tau has f(1) = -log K, f'(1) = -kappa and f''
-    = 1/tau + lambda/tau^2 >= 1 + lambda on (0, 1]; C1 leaves f(tau_s) of each segment, and f's parabola is convex.
+    Premises: any codes, S >= 2. Why: f(tau) = tau log(tau/K) - lambda log tau has f(1) = -log K, f'(1) = -kappa and
+    f'' = 1/tau + lambda/tau^2 >= 1 + lambda on (0, 1]; C1 leaves f(tau_s) of each segment, and f's parabola is convex.
     """
     gap = float(objective.code_loss(codes.q1, codes.q2, lam)) + 3 * math.log(codes.k)
     d, kappa = 1 - float(agreements(codes).mean()), math.log(codes.k) - 1 + lam
@@ -69,8 +69,8 @@ def the_gap_pays_to_second_order(objective: Objective, codes: Codes, lam: float)
     examples=({"labels": designs.bush(2), "agreement": 0.75},),
 )
 def at_the_threshold_the_price_is_quadratic(objective: Objective, labels: np.ndarray, agreement: float) -> None:
-    """K = 2, lambda = 1 - log 2, kappa = 0: the gap of a soft array is tau log(tau/2) - lambda log tau + log 2, which lies
-    between (1 + lambda) d^2 / 2 and that times 1/tau^2. So the bound is attained at d = 0 only: invariance at the
+    """K = 2, lambda = 1 - log 2, kappa = 0: the gap of a soft array is tau log(tau/2) - lambda log tau + log 2, which
+    lies between (1 + lambda) d^2 / 2 and that times 1/tau^2. So the bound is attained at d = 0 only: invariance at the
     minimum needs kappa >= 0, a gap in proportion to the disagreement kappa > 0.
 
     Premises: both views on the array, <q', q''> = tau everywhere. Why: f'(1) = 0 there, and 1 + lambda <= f'' <= (1 +
@@ -135,11 +135,12 @@ def constants_with_units(draw: strategies.Draw) -> tuple[Codes, int, int]:
 )
 def a_constant_code_is_no_local_minimum(objective: Objective, case: tuple[Codes, int, int], lam: float) -> None:
     """At q_n = q for all n, moving one sample by eps (e_i - e_j) in a segment and another by the opposite has second
-    derivative (2/(N S)) [4 log(q_i q_j) + 4 - 4 lambda (1/|q|^2 - (q_i - q_j)^2/|q|^4)] <= (8/(N S)) (1 + log(q_i q_j)),
-    which is below zero.
+    derivative (2/(N S)) [4 log(q_i q_j) + 4 - 4 lambda (1/|q|^2 - (q_i - q_j)^2/|q|^4)] <= (8/(N S)) (1 + log(q_i
+    q_j)), which is below zero.
 
     Premises: both views alike, q_i, q_j > 0, N, S >= 2, any lambda >= 0. Why: the mean code stays, so off-diagonal
-    blocks change only to fourth order; q_i q_j <= 1/4; (q_i - q_j)^2 <= |q|^2. Two routes: autograd twice, the formula.
+    blocks change only to fourth order; q_i q_j <= 1/4; (q_i - q_j)^2 <= |q|^2. Two routes: autograd twice, the
+    formula.
     """
     codes, i, j = case
     step = torch.zeros_like(codes.q1)
@@ -199,7 +200,14 @@ def _a_whole_array(objective: Objective) -> None:
     "C51",
     "W13",
     given={"codes": short_batches(), "lam": strategies.weights},
-    kills=("off_product_of_marginals", "off_unmasked", "diag_no_1_over_S", "diag_renormalised", "phi_log2", "loss_constant"),
+    kills=(
+        "off_product_of_marginals",
+        "off_unmasked",
+        "diag_no_1_over_S",
+        "diag_renormalised",
+        "phi_log2",
+        "loss_constant",
+    ),
     breaks_without=(("N < K^2", _a_whole_array),),
 )
 def a_short_batch_stays_above_the_bound(objective: Objective, codes: Codes, lam: float) -> None:

@@ -18,13 +18,15 @@ from proofs_checks.tolerance import above, close, loss_tolerance
 
 
 def codes_of(law: np.ndarray) -> torch.Tensor:
-    """Codes (K, 2, K) whose block (0, 1) is a law with uniform first marginal: sample n has x = n and y drawn from row n."""
+    """Codes (K, 2, K) whose block (0, 1) is a law with uniform first marginal: sample n has x = n and y drawn from row
+    n."""
     k = len(law)
     return torch.from_numpy(np.stack([np.eye(k), law * k], axis=1))
 
 
 def cross_covariance(law: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Covariances (w, w) of features of x (K, w) with features of y (K, w): VICReg's off-diagonal entries across x and y."""
+    """Covariances (w, w) of features of x (K, w) with features of y (K, w): VICReg's off-diagonal entries across x and
+    y."""
     centred = law - np.outer(law.sum(1), law.sum(0))
     return first.T @ centred @ second
 
@@ -51,7 +53,14 @@ def features(k: int, width: int, seed: int) -> np.ndarray:
 @check(
     "C49",
     given={"case": balanced_laws(), "seeds": st.tuples(strategies.seeds, strategies.seeds)},
-    kills=("off_product_of_marginals", "off_mi_only", "off_collision", "off_gaussian_cov", "off_sign", "joint_samples_unpaired"),
+    kills=(
+        "off_product_of_marginals",
+        "off_mi_only",
+        "off_collision",
+        "off_gaussian_cov",
+        "off_sign",
+        "joint_samples_unpaired",
+    ),
 )
 def a_projector_of_each_variable_sees_all_dependence(
     objective: Objective, case: tuple[np.ndarray, bool], seeds: tuple[int, int]

@@ -21,7 +21,7 @@ def hessian_product(
     objective: Objective, x1: Tensor, x2: Tensor, step: Tensor, t: float, lam: float
 ) -> tuple[Tensor, Tensor]:
     """Gradient and Hessian times `step` of L at W = 0, logits z_n(s) = W_s x_n; W and `step` have shape (S, K, M)."""
-    s, k, _ = step.shape
+    s = len(step)
     w = torch.zeros_like(step, requires_grad=True)
     z1, z2 = (torch.einsum("skm,nm->nsk", w, x).reshape(len(x), -1) for x in (x1, x2))
     loss = objective.logit_loss(z1, z2, s, t, lam)
@@ -81,11 +81,12 @@ def _features_with_a_mean(objective: Objective) -> None:
 def all_segments_grow_the_same_mode(
     objective: Objective, features: tuple[Tensor, Tensor, Tensor], t: float, lam: float
 ) -> None:
-    """Logits W_s x_n, features of mean zero in each view: at W = 0 the gradient vanishes and the Hessian takes V to -(2 log
-    K - 1 + lambda K)/(S t^2 K^2) (I - 1/K) V_s (Sigma + Sigma^T) in every segment: one block for all, none between two.
+    """Logits W_s x_n, features of mean zero in each view: at W = 0 the gradient vanishes and the Hessian takes V to
+    -(2 log K - 1 + lambda K)/(S t^2 K^2) (I - 1/K) V_s (Sigma + Sigma^T) in every segment: one block for all, none
+    between two.
 
-    Premises: N, K, S >= 2. So gradient flow grows each eigenvector of Sigma + Sigma^T, the cross-view covariance of the
-    features, at one rate in all segments. Why: C15. Two routes: autograd twice through the logits; the formula. A
+    Premises: N, K, S >= 2. So gradient flow grows each eigenvector of Sigma + Sigma^T, the cross-view covariance of
+    the features, at one rate in all segments. Why: C15. Two routes: autograd twice through the logits; the formula. A
     direction in segment 0 alone must leave the others at zero, which any coupling would not.
     """
     x1, x2, step = features
@@ -101,9 +102,9 @@ def all_segments_grow_the_same_mode(
 
 @check("C52", kills=("diag_sign", "lam_ignored", "stop_gradient", "ti_linear", "gradient_doubled"))
 def the_mode_that_survives_the_views_grows_first(objective: Objective) -> None:
-    """Two input modes, one twice as strong but with views that agree on it by 0.3 only, one that all views show: the second
-    has the larger rate, 1 against 0.6 in units of the strength, and all three segments follow it alike. Growth per
-    unit of gradient flow: 2 mu (2 log K - 1 + lambda K)/(S t^2 K^2).
+    """Two input modes, one twice as strong but with views that agree on it by 0.3 only, one that all views show: the
+    second has the larger rate, 1 against 0.6 in units of the strength, and all three segments follow it alike. Growth
+    per unit of gradient flow: 2 mu (2 log K - 1 + lambda K)/(S t^2 K^2).
 
     Premises: the exact eigenvalues of the cross-view covariance, here diagonal. Why: the block of C52.
     """
@@ -157,7 +158,15 @@ def _a_common_shift(objective: Objective) -> None:
 @check(
     "C53",
     given={"delta": displaced(), "epsilon": st.sampled_from((0.1, 0.03, 0.01))},
-    kills=("off_unmasked", "off_same_view", "off_collision", "off_over_S2", "phi_quadratic", "joint_over_Nm1", "off_sign"),
+    kills=(
+        "off_unmasked",
+        "off_same_view",
+        "off_collision",
+        "off_over_S2",
+        "phi_quadratic",
+        "joint_over_Nm1",
+        "off_sign",
+    ),
     breaks_without=(("zero mean over the batch", _a_common_shift),),
 )
 def the_off_term_notices_segments_at_fourth_order(
@@ -198,7 +207,9 @@ def the_other_terms_pull_at_second_order(objective: Objective, delta: tuple[Tens
     diagonal, off_diagonal, invariance = objective.code_terms(*(1 / k + a * d for d in delta))
     traces = float((delta[0] * delta[1]).sum()) / (n * s)
     expected = (-2 * (2 * math.log(k) - 1 + lam * k) * traces, 0.0)
-    for value, curvature, name in zip((diagonal + lam * invariance, off_diagonal), expected, ("pull", "L_off"), strict=True):
+    for value, curvature, name in zip(
+        (diagonal + lam * invariance, off_diagonal), expected, ("pull", "L_off"), strict=True
+    ):
         (slope,) = torch.autograd.grad(value, a, create_graph=True, materialize_grads=True)
         second = torch.zeros_like(slope)
         if slope.requires_grad:

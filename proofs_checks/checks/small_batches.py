@@ -60,8 +60,8 @@ def _one_segment(objective: Objective) -> None:
     breaks_without=(("S >= 2", _one_segment),),
 )
 def smoothing_a_hard_code_pays_without_bound(objective: Objective, table: Table, lam: float) -> None:
-    """N < K^2, S >= 2: the slope (L(eps) - L(0)) / eps of q -> (1-eps) q + eps/K falls below every number as eps -> 0, at
-    lambda = 0 and 1, even from the best hard codes. Proof: an empty cell in an occupied row gains about eps/K^2 and
+    """N < K^2, S >= 2: the slope (L(eps) - L(0)) / eps of q -> (1-eps) q + eps/K falls below every number as eps -> 0,
+    at lambda = 0 and 1, even from the best hard codes. Proof: an empty cell in an occupied row gains about eps/K^2 and
     contributes eps log eps. So no one-hot code is a minimiser. Each decade of eps must lower the slope by at least
     half of what the empty cells say."""
     q = table.codes

@@ -33,9 +33,7 @@ def taken_together(q: torch.Tensor, s: int, t: int, u: int) -> torch.Tensor:
 def third_order(objective: Objective, q1: torch.Tensor, q2: torch.Tensor) -> float:
     """Mean over all triples s < t < u of minus the entropy of P_stu, both ways round."""
     triples = list(combinations(range(q1.shape[1]), 3))
-    return float(
-        np.mean([float(objective.code_terms(*(taken_together(q, *x) for q in (q1, q2)))[1]) for x in triples])
-    )
+    return float(np.mean([float(objective.code_terms(*(taken_together(q, *x) for q in (q1, q2)))[1]) for x in triples]))
 
 
 def quadruple(k: int) -> np.ndarray:
@@ -59,16 +57,23 @@ def _pairwise_only(objective: Objective) -> None:
 @check(
     "C56",
     given={"k": st.integers(2, 5), "seed": seeds},
-    kills=("off_product_of_marginals", "off_mi_only", "off_gaussian_cov", "off_sign", "loss_constant", "joint_samples_unpaired"),
+    kills=(
+        "off_product_of_marginals",
+        "off_mi_only",
+        "off_gaussian_cov",
+        "off_sign",
+        "loss_constant",
+        "joint_samples_unpaired",
+    ),
     breaks_without=(("third order", _pairwise_only),),
 )
 def third_order_closes_the_triple(objective: Objective, k: int, seed: int) -> None:
-    """c3 = c1 + c2: at the bound of the loss, and log K above the least third-order term, -2 log K of -3 log K; the third
-    mixed moments of the contrasts have squared norm K - 1, where the pairwise covariances vanish. Independent segments
-    reach -3 log K.
+    """c3 = c1 + c2: at the bound of the loss, and log K above the least third-order term, -2 log K of -3 log K; the
+    third mixed moments of the contrasts have squared norm K - 1, where the pairwise covariances vanish. Independent
+    segments reach -3 log K.
 
-    Premises: hard invariant codes, all K^2 or K^3 rows once. Why: K^2 of K^3 cells are used, each K^-2; chi^2 of that law
-    against the uniform one is K - 1, all of it of third order. Entropies are counted by `dit` for K <= 3.
+    Premises: hard invariant codes, all K^2 or K^3 rows once. Why: K^2 of K^3 cells are used, each K^-2; chi^2 of that
+    law against the uniform one is K - 1, all of it of third order. Entropies are counted by `dit` for K <= 3.
     """
     labels = np.random.default_rng(seed).permutation(designs.triple(k))
     q = designs.one_hot(labels, k)
@@ -91,8 +96,9 @@ def third_order_closes_the_triple(objective: Objective, k: int, seed: int) -> No
     cost=4,
 )
 def third_order_leaves_the_quadruple(objective: Objective, k: int, seed: int) -> None:
-    """c4 = c1 + c2 + c3: pairs and triples are at their least, -2 log K and -3 log K, and the fourth segment is a function
-    of the others, total correlation log K, by counting. So each order sees its own dependence and none beyond.
+    """c4 = c1 + c2 + c3: pairs and triples are at their least, -2 log K and -3 log K, and the fourth segment is a
+    function of the others, total correlation log K, by counting. So each order sees its own dependence and none
+    beyond.
 
     Premises: all K^3 rows once. Why: any three of the four columns show every row of three units once.
     """
@@ -110,8 +116,8 @@ def third_order_leaves_the_quadruple(objective: Objective, k: int, seed: int) ->
     kills=("off_product_of_marginals", "off_gaussian_cov", "phi_clamp_both", "phi_log2", "joint_samples_unpaired"),
 )
 def third_order_is_bounded_and_capped(objective: Objective, k: int, n: int, seed: int) -> None:
-    """Any hard invariant codes: the third-order term is minus the entropy of the triples, counted, so at least -log min(N,
-    K^3): a batch of N reads at most log N of 3 log K.
+    """Any hard invariant codes: the third-order term is minus the entropy of the triples, counted, so at least -log
+    min(N, K^3): a batch of N reads at most log N of 3 log K.
 
     Premises: hard codes. Why: at most min(N, K^3) cells are filled.
     """

@@ -84,18 +84,26 @@ weaker = st.sampled_from(((3, 1), (2, 1), (3, 2), (1, 1)))
         "p": st.tuples(peaks, peaks),
         "c": st.floats(0, 3, width=32, allow_subnormal=False),
     },
-    kills=("lam_ignored", "ti_always", "ti_linear", "ti_cross_entropy", "ti_log_of_mean", "off_product_of_marginals", "off_collision"),
+    kills=(
+        "lam_ignored",
+        "ti_always",
+        "ti_linear",
+        "ti_cross_entropy",
+        "ti_log_of_mean",
+        "off_product_of_marginals",
+        "off_collision",
+    ),
     cost=3,
 )
 def the_price_of_a_second_attribute(
     objective: Objective, k: int, s: int, first: Weights, second: Weights, p: tuple[float, float], c: float
 ) -> None:
-    """All S segments on the first attribute: L = D_a + c T_a + I_a - 2 log K. One of them on the second: larger by (D_b -
-    D_a + c (T_b - T_a) - 2 I_a)/S.
+    """All S segments on the first attribute: L = D_a + c T_a + I_a - 2 log K. One of them on the second: larger by
+    (D_b - D_a + c (T_b - T_a) - 2 I_a)/S.
 
     Premises: independent uniform attributes; codes of any peak, not necessarily the same for both. Why: blocks of a
-    segment on another attribute are uniform; the others have K cells of tau/K and K(K-1) of (1-tau)/(K(K-1)). The batch
-    shows every combination of values as often as the law says, so it is the population.
+    segment on another attribute are uniform; the others have K cells of tau/K and K(K-1) of (1-tau)/(K(K-1)). The
+    batch shows every combination of values as often as the law says, so it is the population.
     """
     (d_a, t_a, shared), (d_b, t_b, _) = (
         parts(survival(w, k), k, peak) for w, peak in zip((first, second), p, strict=True)
@@ -113,7 +121,12 @@ def _survives_as_often(objective: Objective) -> None:
 
 @check(
     "C54",
-    given={"k": st.integers(3, 4), "first": st.sampled_from(((1, 0), (6, 1))), "second": weaker, "p": st.sampled_from((0.75, 0.9, 0.97))},
+    given={
+        "k": st.integers(3, 4),
+        "first": st.sampled_from(((1, 0), (6, 1))),
+        "second": weaker,
+        "p": st.sampled_from((0.75, 0.9, 0.97)),
+    },
     kills=("lam_ignored", "ti_always", "ti_linear", "off_product_of_marginals", "off_sign", "loss_constant"),
     breaks_without=(("b < a", _survives_as_often),),
     cost=3,
@@ -123,8 +136,8 @@ def above_the_threshold_segments_repeat(
 ) -> None:
     """A tenth below c* the segments are better on two attributes, a tenth above on one.
 
-    Premises: b < a, one peak p > 1/K for both. Why: the difference is linear in c with slope (T_b - T_a)/S = (a - b) log
-    (A/B)/S > 0.
+    Premises: b < a, one peak p > 1/K for both. Why: the difference is linear in c with slope (T_b - T_a)/S = (a - b)
+    log (A/B)/S > 0.
     """
     a, b = survival(first, k), survival(second, k)
     c = threshold(k, a, b, p)
@@ -139,9 +152,9 @@ def above_the_threshold_segments_repeat(
 
 @check("C54", kills=("loss_constant", "ti_linear", "lam_ignored"))
 def the_threshold_falls_as_codes_sharpen(objective: Objective) -> None:
-    """K = 8, a = 1, p = 0.95: c* is 2.73, 1.19 and 0.64 for b = 3/4, 1/2, 1/4. With b = 1/2 it is 1.10, 0.84, 0.46 at p =
-    0.99, 0.999, 1 - 1e-6, and tends to (2 log K - log K - D_b)/((1 - b) log(1/(1-p))) (1 + o(1)). At K = 3, b = 1/2, p =
-    1 - 1e-9 the loss prefers identical segments at c = 0.25 already.
+    """K = 8, a = 1, p = 0.95: c* is 2.73, 1.19 and 0.64 for b = 3/4, 1/2, 1/4. With b = 1/2 it is 1.10, 0.84, 0.46 at
+    p = 0.99, 0.999, 1 - 1e-6, and tends to (2 log K - log K - D_b)/((1 - b) log(1/(1-p))) (1 + o(1)). At K = 3, b =
+    1/2, p = 1 - 1e-9 the loss prefers identical segments at c = 0.25 already.
 
     Premises: exact. Why: log(A/B) ~ log(1/(1-p)) while the numerator stays bounded.
     """
@@ -183,8 +196,8 @@ def dead_and_identical(objective: Objective, k: int, s: int, lam: float) -> tupl
 def a_dead_segment_is_cheaper_than_a_repeated_one(objective: Objective, k: int, s: int, lam: float) -> None:
     """One of S identical segments made uniform changes L by (lambda - 1 - 2/K) log K / S: less loss at lambda = 1.
 
-    Premises: balanced, hard, invariant. Why: (1 - 2/K) log K of diagonal and lambda log K of invariance are lost over S;
-    2 (S-1) of S(S-1) blocks gain log K.
+    Premises: balanced, hard, invariant. Why: (1 - 2/K) log K of diagonal and lambda log K of invariance are lost over
+    S; 2 (S-1) of S(S-1) blocks gain log K.
     """
     identical, one_dead = dead_and_identical(objective, k, s, lam)
     tolerance = 2 * loss_tolerance(k, s, k, lam=lam, invariance=log(k))

@@ -11,8 +11,8 @@ CLAIMS: tuple[Claim, ...] = (
         source="project",
         premises="Codes drawn independently and uniformly, m = K^2 cells (m = K on the diagonal).",
         verdict="proven",
-        proof="Linearity of expectation over cells. First order: (m - 1)/(2N), valid for N well above m only; below, it "
-        "overstates (C45).",
+        proof="Linearity of expectation over cells. First order: (m - 1)/(2N), valid for N well above m only; below, "
+        "it overstates (C45).",
     ),
     Claim(
         id="C29",
@@ -39,11 +39,12 @@ CLAIMS: tuple[Claim, ...] = (
         "harder.",
         latex=r"\frac{d}{dr}\mathbb E L_N>0>\frac{d}{dr}L_\infty",
         source="project",
-        premises="Codes q = r e_c + (1-r)/K of fresh independent batches, two segments, lambda = 0; K = 8, r = 0.9: N = 16 "
-        "and 32, not 64. Strictly r* < 1 at every N is proven as C10.",
+        premises="Codes q = r e_c + (1-r)/K of fresh independent batches, two segments, lambda = 0; K = 8, r = 0.9: N "
+        "= 16 and 32, not 64. Strictly r* < 1 at every N is proven as C10.",
         verdict="proven",
-        proof="A cell's law is binomial on the diagonal, trinomial off it, so the expected slope is a finite sum: +2.351, "
-        "+0.849, -0.367 at N = 16, 32, 64 against -1.99. First order: the bias K^2 tau tau'/N has the opposite sign.",
+        proof="A cell's law is binomial on the diagonal, trinomial off it, so the expected slope is a finite sum: "
+        "+2.351, +0.849, -0.367 at N = 16, 32, 64 against -1.99. First order: the bias K^2 tau tau'/N has the "
+        "opposite sign.",
     ),
     Claim(
         id="C32",
@@ -58,31 +59,33 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="C45",
-        statement="The bias of a batch's entropy is known from both sides, and the first-order correction lies on neither.",
+        statement="The bias of a batch's entropy is known from both sides, and the first-order correction lies on "
+        "neither.",
         latex=r"\max\left(0,H-\log N\right)\ \le\ H-\mathbb E\hat H\ \le\ \log\left(1+\tfrac{m-1}N\right)",
         source="project",
         premises="N independent draws of any law over m cells, H its entropy (uniform: H = log m), plug-in entropy.",
         verdict="proven",
         proof="H - E H^ = E KL(p^ || p) >= 0, and H^ <= log N. KL <= log(1 + chi^2), E chi^2 = (m-1)/N, Jensen.",
-        where="Uniform law: for N well below m the bias is log(m/N), where (m-1)/(2N) overstates: exact over first order is "
-        "0.26 at N = 256 and 0.86 at N = 2048 for 6400 cells, 1.007 at N = 512 for 1024. It understates most, by 16 %, "
-        "near N = 4m/3.",
+        where="Uniform law: for N well below m the bias is log(m/N), where (m-1)/(2N) overstates: exact over first "
+        "order is 0.26 at N = 256 and 0.86 at N = 2048 for 6400 cells, 1.007 at N = 512 for 1024. It "
+        "understates most, by 16 %, near N = 4m/3.",
     ),
     Claim(
         id="C46",
-        statement="A batch of N samples certifies at most about log N nats: the plug-in reading never exceeds log N, and no "
-        "lower confidence bound that holds for all laws exceeds 2 log N + log(1/(2 eps)) with probability above delta + "
-        "eps.",
+        statement="A batch of N samples certifies at most about log N nats: the plug-in reading never exceeds log N, "
+        "and no lower confidence bound that holds for all laws exceeds 2 log N + log(1/(2 eps)) with "
+        "probability above delta + eps.",
         latex=r"\Pr_{p^N}\left[B>\log M\right]\ \le\ \delta+\frac{N(N-1)}{2M}\quad\text{if }\Pr_{p^N}[B>H(p)]\le\delta"
         r"\ \forall p",
         source="project",
-        premises="B any function of N independent draws. The same for mutual information, which is at most the entropy.",
+        premises="B any function of N independent draws. The same for mutual information, which is at most the "
+        "entropy.",
         verdict="proven",
-        proof="Draw M symbols from p and N samples from those M with replacement: the M-symbol law has entropy at most log M, "
-        "so B exceeds log M with probability at most delta; unless an index repeats, probability at most N(N-1)/(2M), "
-        "the samples are draws of p.",
-        where="The form of McAllester and Stratos (PMLR 108:875, abstract read: no distribution-free high-confidence lower "
-        "bound on mutual information is larger than O(log N)). It frames C9 (floor of hard codes), C22 (a batch cannot "
-        "show more than log N of the guaranteed rate) and C28.",
+        proof="Draw M symbols from p and N samples from those M with replacement: the M-symbol law has entropy at "
+        "most log M, so B exceeds log M with probability at most delta; unless an index repeats, probability at "
+        "most N(N-1)/(2M), the samples are draws of p.",
+        where="The form of McAllester and Stratos (PMLR 108:875, abstract read: no distribution-free high-confidence "
+        "lower bound on mutual information is larger than O(log N)). It frames C9 (floor of hard codes), C22 (a "
+        "batch cannot show more than log N of the guaranteed rate) and C28.",
     ),
 )

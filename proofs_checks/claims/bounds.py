@@ -9,7 +9,8 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"L \ge -3\log K",
         source="project",
         premises="S >= 2 (S = 1: -log K), kappa >= 0, any codes on the closed simplex. Finite logits never attain it; "
-        "they approach it exactly where the batch admits an orthogonal array (C7), elsewhere the infimum is higher (C51).",
+        "they approach it exactly where the batch admits an orthogonal array (C7), elsewhere the infimum is "
+        "higher (C51).",
         verdict="proven",
         proof="-H(P_st) >= -2 log K. Jensen: sum_i phi(P_ss(i,i)) >= tau log(tau/K), L_ti >= -log tau. From tau log "
         "tau >= -(1-tau) and -log tau >= 1-tau, the sum is at least -log K + kappa (1-tau). Equality forces tau = 1, "
@@ -60,8 +61,8 @@ CLAIMS: tuple[Claim, ...] = (
         premises="kappa >= 0 (> 0 for the conclusions on codes; at kappa = 0: C43); per-segment information: K >= 3.",
         verdict="proven",
         proof="C1's inequality, <q', q''> <= max q', |q'-q''|^2 <= 2(1 - <q', q''>), Pinsker, Fano.",
-        where="At K = 3, lambda = 0, kappa = 0.0986: disagreement costs next to nothing (C14), and the second order of "
-        "C43 is most of it.",
+        where="At K = 3, lambda = 0, kappa = 0.0986: disagreement costs next to nothing (C14), and the second order "
+        "of C43 is most of it.",
     ),
     Claim(
         id="C6",
@@ -111,8 +112,9 @@ CLAIMS: tuple[Claim, ...] = (
         verdict="proven",
         proof="Hard codes leave cells of P_st empty. Along the smoothing an empty cell gains c e and contributes c e "
         "log(c e); all other terms change by O(e).",
-        where="Applies at both published sizes (2048 < 80^2, 512 < 32^2). How soft the minimisers are is numerical. With "
-        "one segment there is no empty cell to fill: balanced one-hot codes are minimisers at every N that K divides.",
+        where="Applies at both published sizes (2048 < 80^2, 512 < 32^2). How soft the minimisers are is numerical. "
+        "With one segment there is no empty cell to fill: balanced one-hot codes are minimisers at every N that "
+        "K divides.",
     ),
     Claim(
         id="C11",
@@ -136,18 +138,18 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="C13",
-        statement="Every kind of collapse has a closed-form price. Of the global ones the uniform code is the cheapest "
-        "below lambda = 2/K, identical segments from there on; the dearest is the constant one-hot code up to lambda = "
-        "2 + 2/K, the uniform code beyond.",
+        statement="Every kind of collapse has a closed-form price. Of the global ones the uniform code is the "
+        "cheapest below lambda = 2/K, identical segments from there on; the dearest is the constant one-hot "
+        "code up to lambda = 2 + 2/K, the uniform code beyond.",
         latex=r"\text{uniform: }(1-\tfrac2K+\lambda)\log K,\quad \text{identical: }\log K,\quad"
         r" \text{constant: }3\log K,\ \dots",
         source="project",
-        premises="The rest of the code is an orthogonal array, K >= 3. Compared: uniform, identical, constant one-hot, "
-        "and at lambda = 0 segments of one view deranged (infinite at lambda > 0).",
+        premises="The rest of the code is an orthogonal array, K >= 3. Compared: uniform, identical, constant "
+        "one-hot, and at lambda = 0 segments of one view deranged (infinite at lambda > 0).",
         verdict="proven",
         proof="Count the cells of every block; the gaps are (1 - 2/K + lambda), 1 and 3 times log K.",
-        where="The off-diagonal term is blind to the uniform collapse and to relabelled units. At lambda = 1 identical "
-        "segments are the cheapest for every K >= 3.",
+        where="The off-diagonal term is blind to the uniform collapse and to relabelled units. At lambda = 1 "
+        "identical segments are the cheapest for every K >= 3.",
     ),
     Claim(
         id="C14",
@@ -215,11 +217,11 @@ CLAIMS: tuple[Claim, ...] = (
         source="project",
         premises="Any codes, S >= 2, any K >= 2 and lambda >= 0.",
         verdict="proven",
-        proof="C1 leaves f(tau) = tau log(tau/K) - lambda log tau per segment, with f(1) = -log K, f'(1) = -kappa and f'' "
-        "= 1/tau + lambda/tau^2 >= 1 + lambda on (0, 1]; Taylor at 1, Jensen over the segments.",
-        where="At kappa = 0 (K = 2, lambda = 1 - log 2) a gap of eps still leaves d <= sqrt(2 eps / (1 + lambda)), so the "
-        "bound is attained by invariant codes alone. At K = 3, lambda = 0, d = 0.2 it says 0.0397 of 0.0412 nats, where "
-        "C5 says 0.0197.",
+        proof="C1 leaves f(tau) = tau log(tau/K) - lambda log tau per segment, with f(1) = -log K, f'(1) = -kappa and "
+        "f'' = 1/tau + lambda/tau^2 >= 1 + lambda on (0, 1]; Taylor at 1, Jensen over the segments.",
+        where="At kappa = 0 (K = 2, lambda = 1 - log 2) a gap of eps still leaves d <= sqrt(2 eps / (1 + lambda)), so "
+        "the bound is attained by invariant codes alone. At K = 3, lambda = 0, d = 0.2 it says 0.0397 of 0.0412 "
+        "nats, where C5 says 0.0197.",
     ),
     Claim(
         id="C44",
@@ -227,26 +229,29 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"q_n\equiv q:\quad \tfrac{d^2}{d\epsilon^2}L\left(q\pm\epsilon(e_i-e_j)\right)\le"
         r"\tfrac8{NS}\left(1+\log(q_iq_j)\right)<0",
         source="project",
-        premises="N >= 2, S >= 2, K >= 2, any lambda >= 0; both views alike; two samples moved against each other between "
-        "any two used units i, j of one segment. With a unit unused: C17.",
+        premises="N >= 2, S >= 2, K >= 2, any lambda >= 0; both views alike; two samples moved against each other "
+        "between any two used units i, j of one segment. With a unit unused: C17.",
         verdict="proven",
         proof="The views move together and the mean over samples stays. P_ss(i,i) gains 2 eps^2/N, likewise j; an "
-        "off-diagonal block changes its entropy only to fourth order, since rows and columns of its change sum to zero; "
-        "-log <q', q''> has second derivative -4/|q|^2 + 4 (q_i - q_j)^2/|q|^4 <= 0. And q_i q_j <= 1/4 < 1/e.",
+        "off-diagonal block changes its entropy only to fourth order, since rows and columns of its change sum "
+        "to zero; -log <q', q''> has second derivative -4/|q|^2 + 4 (q_i - q_j)^2/|q|^4 <= 0. And q_i q_j <= "
+        "1/4 < 1/e.",
         where="So descent cannot come to rest at a constant code. It can at soft codes above the bound (C18), and the "
         "push away from constant one-hot codes fades with the margin (C16).",
     ),
     Claim(
         id="C51",
         statement="With N < K^2 samples every code, soft or hard, stays above the bound by a known amount.",
-        latex=r"\mathrm{gap}\ \ge\ \min_{0\le d\le1-1/K}\ \kappa d+\left(\log\tfrac{K^2}N-2h(d)-2d\log(K-1)\right)_+ >0",
+        latex=r"\mathrm{gap}\ \ge\ \min_{0\le d\le1-1/K}\ \kappa d"
+        r"+\left(\log\tfrac{K^2}N-2h(d)-2d\log(K-1)\right)_+ >0",
         source="project",
         premises="K >= 3, S >= 2, any lambda >= 0, N < K^2; h the binary entropy.",
         verdict="proven",
-        proof="L_off >= -log N - E H(q') - E H(q'') (C39), H(q) <= h(x) + x log(K-1) with x = 1 - max q, the mean of x is at "
-        "most d = 1 - tau, and C5 charges kappa d. The bracket is log(K^2/N) > 0 at d = 0, where the first term vanishes.",
-        where="0.24 nats at N = 2048, K = 80, lambda = 0. Where N >= K^2 and no array exists the infimum lies above the "
-        "bound too (a minimum over a compact set, and C1's equality case), without a closed form.",
+        proof="L_off >= -log N - E H(q') - E H(q'') (C39), H(q) <= h(x) + x log(K-1) with x = 1 - max q, the mean of "
+        "x is at most d = 1 - tau, and C5 charges kappa d. The bracket is log(K^2/N) > 0 at d = 0, where the "
+        "first term vanishes.",
+        where="0.24 nats at N = 2048, K = 80, lambda = 0. Where N >= K^2 and no array exists the infimum lies above "
+        "the bound too (a minimum over a compact set, and C1's equality case), without a closed form.",
         rests_on=("C7",),
     ),
 )

@@ -71,13 +71,14 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="C26",
-        statement="Duplicates within a view that the other view does not share escape the off-diagonal term; what is charged "
-        "is the disagreement of the views, by the diagonal term and, at lambda > 0, by the invariance term.",
-        latex=r"c'_s=U,\ c''_s=V\ \forall s:\quad L_{\mathrm{off}}=-2\log K,\ \mathrm{gap}=(1-\tfrac2K)\log K\ (\lambda=0),"
-        r"\ \infty\ (\lambda>0)",
+        statement="Duplicates within a view that the other view does not share escape the off-diagonal term; what is "
+        "charged is the disagreement of the views, by the diagonal term and, at lambda > 0, by the "
+        "invariance term.",
+        latex=r"c'_s=U,\ c''_s=V\ \forall s:\quad L_{\mathrm{off}}=-2\log K,"
+        r"\ \mathrm{gap}=(1-\tfrac2K)\log K\ (\lambda=0),\ \infty\ (\lambda>0)",
         source="project",
-        premises="U, V independent and uniform, hard codes. If a share rho of the samples agrees, the off-diagonal excess "
-        "is the information that the views share, up to log K.",
+        premises="U, V independent and uniform, hard codes. If a share rho of the samples agrees, the off-diagonal "
+        "excess is the information that the views share, up to log K.",
         verdict="proven",
         proof="The off-diagonal term pairs segments across views only; hard views that disagree have agreement zero.",
     ),

@@ -1,7 +1,8 @@
 """Short quotations from the sources, word for word, so that a claim's `words` can be looked up.
 
 Excerpt: Multi-Segmental Informational Coding for Self-Supervised Representation Learning, abstract and Section 1.
-Follow-up: IMSVD, arXiv 2501.03469, abstract.
+Preprint: the same, under another title and with another abstract, arXiv 2206.06461. Follow-up: IMSVD, arXiv
+2501.03469, abstract. HOME: arXiv 2207.07743, abstract. Of these three a phrase is quoted at a time.
 """
 
 QUOTATIONS: dict[str, tuple[str, ...]] = {
@@ -21,5 +22,17 @@ QUOTATIONS: dict[str, tuple[str, ...]] = {
         "Simply maximizing the similarity or minimizing the Euclidean distance between embedding features of "
         "semantically similar samples tends to produce trivial solutions",
     ),
-    "follow-up": ("statistically performs contrastive learning",),
+    "preprint": (
+        "different segments focus on different partition principles",
+        "theoretically guarantee trivial solutions are avoided",
+        "semantic clusters",
+    ),
+    "follow-up": (
+        "statistically performs contrastive learning",
+        "superiority over the existing methods in reducing feature redundancy",
+    ),
+    "HOME": (
+        "redundancy among more than two feature variables that cannot be minimized via the pairwise regularization",
+        "Multivariate mutual information is minimum if and only if multiple variables are mutually independent",
+    ),
 }

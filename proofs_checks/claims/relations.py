@@ -20,9 +20,9 @@ CLAIMS: tuple[Claim, ...] = (
         source="project",
         premises="Any logits, S, K.",
         verdict="proven",
-        proof="P >= q' q''/N bounds -log P by log N - log q' - log q''. The softmax Jacobian takes q (g - <q, g>), of norm at "
-        "most 2 (1 - w) times the part of <q, g> above the mean, w the mass there: w (1 - w) <= 1/4 gives half of each "
-        "logarithm per term.",
+        proof="P >= q' q''/N bounds -log P by log N - log q' - log q''. The softmax Jacobian takes q (g - <q, g>), of "
+        "norm at most 2 (1 - w) times the part of <q, g> above the mean, w the mass there: w (1 - w) <= 1/4 "
+        "gives half of each logarithm per term.",
         where="A sample alone in its cells reaches 0.72 of it at N = 1000.",
     ),
     Claim(
@@ -98,15 +98,16 @@ CLAIMS: tuple[Claim, ...] = (
     Claim(
         id="C42",
         statement="Hard codes need only histograms. A collision version has a small dual, two N x N Grams summed over "
-        "segments; Shannon's entropy has none: for soft codes it is no function of the Grams, for hard codes it needs "
-        "those of every pair of segments.",
+        "segments; Shannon's entropy has none: for soft codes it is no function of the Grams, for hard "
+        "codes it needs those of every pair of segments.",
         latex=r"\sum_{s\ne t}\|P_{st}\|^2=\tfrac1{N^2}\sum_{nm}\Big[\sum_sk'_s\sum_tk''_t-\sum_sk'_sk''_s\Big](n,m)",
         source="project",
-        premises="Hard codes for counting; any codes for the collision identity; K >= 3 and soft codes for the last part.",
+        premises="Hard codes for counting; any codes for the collision identity; K >= 3 and soft codes for the last "
+        "part.",
         verdict="proven",
         proof="Expand the square. Two samples at 1/K +- a u give P = 1/K^2 + a^2 u u^T: turning u keeps all Grams and "
         "changes sum P^3, hence the entropy.",
-        where="For hard codes the off-diagonal term IS a function of the per-segment Grams (C37), S(S-1) products of N x N "
-        "matrices: more work than the histograms.",
+        where="For hard codes the off-diagonal term IS a function of the per-segment Grams (C37), S(S-1) products of "
+        "N x N matrices: more work than the histograms.",
     ),
 )
