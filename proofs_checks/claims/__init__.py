@@ -15,9 +15,17 @@ from proofs_checks.claims.quotations import QUOTATIONS
 from proofs_checks.register import CHECKS, Check, Claim
 
 MODULES = (words, bounds, dependence, batches, relations, neighbours, dynamics)
-"""Where the claims are written down, a room of the argument each."""
+"""Where the claims are written down, a part of the argument each."""
 
-CLAIMS: dict[str, Claim] = {claim.id: claim for module in MODULES for claim in module.CLAIMS}
+
+def _place(claim: Claim) -> tuple[bool, int]:
+    return claim.id[0] != "W", int(claim.id[1:])
+
+
+CLAIMS: dict[str, Claim] = {
+    claim.id: claim for claim in sorted((claim for module in MODULES for claim in module.CLAIMS), key=_place)
+}
+"""Every claim by its id, the words first, each kind in the order of its numbers."""
 
 __all__ = ["CLAIMS", "MODULES", "QUOTATIONS", "checks_of"]
 

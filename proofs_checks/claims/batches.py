@@ -78,8 +78,8 @@ CLAIMS: tuple[Claim, ...] = (
         latex=r"\Pr_{p^N}\left[B>\log M\right]\ \le\ \delta+\frac{N(N-1)}{2M}\quad\text{if }\Pr_{p^N}[B>H(p)]\le\delta"
         r"\ \forall p",
         source="project",
-        premises="B any function of N independent draws. The same for mutual information, which is at most the "
-        "entropy.",
+        premises="Hard codes for the reading; B any function of N independent draws. The same for mutual "
+        "information, which is at most the entropy.",
         verdict="proven",
         proof="Draw M symbols from p and N samples from those M with replacement: the M-symbol law has entropy at "
         "most log M, so B exceeds log M with probability at most delta; unless an index repeats, probability at "

@@ -257,11 +257,11 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="W18",
-        statement="Minimising the loss does not end in a code that ignores the sample.",
+        statement="A code that ignores the sample is no minimum of the loss, local minima included.",
         latex=r"q_n\equiv q\ \Rightarrow\ q\ \text{is no local minimum}",
         source="preprint",
         words="theoretically guarantee trivial solutions are avoided",
-        premises="Trivial: ignores the sample. N >= 2, views alike; every step downhill, in exact arithmetic.",
+        premises="Trivial: ignores the sample. N, S >= 2, views alike, any K >= 2 and lambda >= 0.",
         verdict="holds under premises",
         proof="C44 for codes that use every unit, C17 for the others, C15 for the uniform one; globally C12.",
         where="The push away from constant one-hot codes is of order M e^(-M) in the margin, and float32 or a clamp "

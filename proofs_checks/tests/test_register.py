@@ -46,7 +46,7 @@ GUARANTEES = {
 def test_ids_are_unique_and_complete():
     ids = list(CLAIMS)
     for letter, count in (("C", 56), ("W", 22)):
-        assert {f"{letter}{i}" for i in range(1, count + 1)} == {one for one in ids if one.startswith(letter)}
+        assert [f"{letter}{i}" for i in range(1, count + 1)] == [one for one in ids if one.startswith(letter)]
     assert sum(len(module.CLAIMS) for module in MODULES) == len(ids), "an id occurs twice"
 
 
