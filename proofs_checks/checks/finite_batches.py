@@ -3,6 +3,7 @@ symmetries.
 """
 
 from fractions import Fraction
+from functools import lru_cache
 from itertools import product
 from math import comb, fsum, log, sqrt
 
@@ -193,6 +194,7 @@ def slope_of(objective: Objective, labels: torch.Tensor, k: int, r: float) -> fl
     return float(slope)
 
 
+@lru_cache(maxsize=256)
 def expected_slope(samples: int, k: int, r: float) -> float:
     """E dL/dr over iid uniform batches of N samples, two segments: a finite sum, exact.
 
@@ -226,7 +228,7 @@ def full_slope(k: int, r: float) -> float:
 @check(
     "C31",
     given={
-        "size": st.sampled_from(((1, 2), (2, 2), (3, 2), (4, 2), (1, 3), (2, 3), (3, 3), (1, 5))),
+        "size": st.sampled_from(((1, 2), (2, 2), (3, 2), (1, 3), (2, 3), (1, 5))),
         "r": st.floats(0.125, 0.9375, width=32),
     },
     kills=(
@@ -240,7 +242,7 @@ def full_slope(k: int, r: float) -> float:
         "joint_over_Nm1",
         "phi_quadratic",
     ),
-    examples=({"size": (3, 3), "r": 0.875}, {"size": (2, 3), "r": 0.5}),
+    examples=({"size": (3, 2), "r": 0.875}, {"size": (2, 3), "r": 0.5}),
     cost=8,
 )
 def the_mean_slope_over_all_batches_is_the_finite_sum(objective: Objective, size: tuple[int, int], r: float) -> None:
@@ -290,7 +292,7 @@ def a_small_batch_reverses_the_pull_to_hard_codes(objective: Objective, seed: in
     first_order = population + k * k * tau * growth / 1024
     close(expected_slope(1024, k, r), first_order, 0.01, "expected slope against its first order")
     g = generator(seed)
-    slopes = [slope_of(objective, torch.randint(k, (16, 2), generator=g), k, r) for _ in range(120)]
+    slopes = [slope_of(objective, torch.randint(k, (16, 2), generator=g), k, r) for _ in range(60)]
     error = float(np.std(slopes, ddof=1)) / sqrt(len(slopes))
     note_margin(6 - abs(np.mean(slopes) - expected_slope(16, k, r)) / error)
     close(np.mean(slopes), expected_slope(16, k, r), 6 * error, "mean slope in batches of 16")
