@@ -11,10 +11,10 @@ from proofs_checks import __main__ as cli
 from proofs_checks import report, trial
 from proofs_checks.claims import CLAIMS
 from proofs_checks.numbers.routes import relative_entropy
+from proofs_checks.numbers.tolerance import at_least, close, finite
 from proofs_checks.objective import Objective
 from proofs_checks.profiles import QUICK, Profile
 from proofs_checks.register import CHECKS, Check, run
-from proofs_checks.numbers.tolerance import at_least, close, finite
 from proofs_checks.trial import Plan, try_all, try_check, try_control
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import constants, designs, designs_soft, exact
+from proofs_checks.numbers import constants, exact
+from proofs_checks.numbers.tolerance import above, close, loss_tolerance
 from proofs_checks.objective import Objective
+from proofs_checks.premises import designs, designs_soft
+from proofs_checks.premises.strategies import Draw
 from proofs_checks.register import check
-from proofs_checks.strategies import Draw
-from proofs_checks.tolerance import above, close, loss_tolerance
 
 
 def _finite_at_unit_weight(objective: Objective) -> None:

@@ -175,7 +175,7 @@ def torn_slope(
     whose views agree, and `torn` samples of unit 1 whose second view splits evenly between units 1 and 2; h is taken
     from the agreement of unit 0."""
     labels = np.repeat(np.arange(3), (counts[0], counts[1] + torn, counts[2]))
-    q1 = strategies.one_hot(labels[:, None], 3)
+    q1 = designs.one_hot(labels[:, None], 3)
     start = q1.clone()
     start[counts[0] : counts[0] + torn, 0] = torch.tensor([0.0, 0.5, 0.5])
     moved = start.clone()

@@ -11,11 +11,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from musiclib import information
-from proofs_checks import designs, strategies
-from proofs_checks.objective import Objective
+from proofs_checks.numbers.tolerance import above, at_least, at_most, close, entropy_tolerance, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs, strategies
 from proofs_checks.register import check
-from proofs_checks.strategies import Codes
-from proofs_checks.tolerance import above, at_least, at_most, close, entropy_tolerance, loss_tolerance
 
 # C45 ----------------------------------------------------------------------------------------------
 

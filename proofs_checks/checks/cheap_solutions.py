@@ -5,11 +5,12 @@ import math
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_checks import designs, strategies
+from proofs_checks.numbers.tolerance import at_most, close, loss_tolerance
 from proofs_checks.objective import Objective
+from proofs_checks.premises import designs, strategies
+from proofs_checks.premises.designs import one_hot
+from proofs_checks.premises.strategies import array
 from proofs_checks.register import check
-from proofs_checks.strategies import array, one_hot
-from proofs_checks.tolerance import at_most, close, loss_tolerance
 
 
 @check(

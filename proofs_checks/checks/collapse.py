@@ -14,7 +14,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_checks.numbers.tolerance import above, at_least, at_most, close, loss_tolerance
+from proofs_checks.numbers.tolerance import above, at_least, close, loss_tolerance
 from proofs_checks.objective import Codes, Objective
 from proofs_checks.premises import designs, strategies
 from proofs_checks.premises.designs import one_hot

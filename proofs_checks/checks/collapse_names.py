@@ -11,13 +11,14 @@ from math import e, log
 import numpy as np
 from hypothesis import strategies as st
 
-from proofs_checks import designs, strategies
-from proofs_checks.objective import Objective
+from proofs_checks.numbers.routes import contrasts, off_pairs
+from proofs_checks.numbers.tolerance import at_least, close, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs, strategies
+from proofs_checks.premises.designs import one_hot
+from proofs_checks.premises.labels import Table, arrays
+from proofs_checks.premises.strategies import array
 from proofs_checks.register import check
-from proofs_checks.routes import contrasts, off_pairs
-from proofs_checks.strategies import Codes, array, one_hot
-from proofs_checks.tables import Table, arrays
-from proofs_checks.tolerance import at_least, close, loss_tolerance
 
 
 def tightness(ratio: int) -> float:

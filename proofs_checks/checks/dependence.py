@@ -13,7 +13,6 @@ import torch
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from proofs_checks.numbers import constants, exact
 from proofs_checks.numbers.routes import blocks, off_pairs, relative_entropy
 from proofs_checks.numbers.tolerance import above, at_least, at_most, close, entropy_tolerance, loss_tolerance
 from proofs_checks.objective import Codes, Objective

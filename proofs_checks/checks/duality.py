@@ -6,14 +6,13 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import designs, strategies
 from proofs_checks.checks.relations import block_information
-from proofs_checks.objective import Objective
+from proofs_checks.numbers.routes import contrast_basis, contrasts
+from proofs_checks.numbers.tolerance import above, at_least, close, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs, strategies
+from proofs_checks.premises.labels import Table, arrays, tables
 from proofs_checks.register import check
-from proofs_checks.routes import contrast_basis, contrasts
-from proofs_checks.strategies import Codes
-from proofs_checks.tables import Table, arrays, tables
-from proofs_checks.tolerance import above, at_least, close, loss_tolerance
 
 # C48 ----------------------------------------------------------------------------------------------
 

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import constants, designs, designs_soft, strategies
 from proofs_checks.checks.bounds import agreements, distances_from_uniform
-from proofs_checks.objective import Objective
+from proofs_checks.numbers import constants
+from proofs_checks.numbers.tolerance import above, at_least, close, eps, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs, designs_soft, strategies
 from proofs_checks.register import check
-from proofs_checks.strategies import Codes
-from proofs_checks.tolerance import above, at_least, close, eps, loss_tolerance
 
 THRESHOLD = constants.middle(constants.threshold())
 """1 - log 2, where kappa = 0 at K = 2."""
@@ -22,7 +22,7 @@ weights = st.one_of(strategies.weights, st.just(THRESHOLD))
 
 def _third_order(objective: Objective) -> None:
     """The factor (1 + lambda)/2 is the largest that holds: a tenth more fails close to one-hot codes."""
-    q = strategies.smooth(strategies.one_hot(designs.bush(3), 3), 1e-3)
+    q = strategies.smooth(designs.one_hot(designs.bush(3), 3), 1e-3)
     d = 1 - float((q * q).sum(-1).mean())
     gap = float(objective.code_loss(q, q)) + 3 * math.log(3)
     at_least(gap, (math.log(3) - 1) * d + 0.55 * d**2, 0.0, "gap against a larger second order")
@@ -187,12 +187,12 @@ def short_batches(draw: strategies.Draw) -> Codes:
         return draw(strategies.codes(k=(k, k), n=(1, min(k * k - 1, 12))))
     k = draw(st.sampled_from((3, 4, 5)))
     labels = designs.partial_bush(k, draw(st.integers(1, k - 1)), draw(st.integers(2, 3)))
-    q = strategies.smooth(strategies.one_hot(labels, k), draw(st.floats(0, 0.5, width=32)))
+    q = strategies.smooth(designs.one_hot(labels, k), draw(st.floats(0, 0.5, width=32)))
     return Codes(q, q.clone(), "smoothed fragment")
 
 
 def _a_whole_array(objective: Objective) -> None:
-    q = strategies.one_hot(designs.bush(3), 3)
+    q = designs.one_hot(designs.bush(3), 3)
     at_least(float(objective.code_loss(q, q)) + 3 * math.log(3), least_gap(8, 3, 0.0), 0.0, "gap of nine samples")
 
 
@@ -240,6 +240,6 @@ def the_known_amount_at_the_published_sizes(objective: Objective) -> None:
         grid = (math.log(units) - 1) * d + np.maximum(math.log(Fraction(units**2, samples)) - 2 * spread, 0)
         close(grid.min(), value, 1e-4, "least gap on a grid")
         at_least(grid.min(), value, 1e-12, "least gap on a grid")
-    q = strategies.one_hot(designs.partial_bush(5, 2, 4), 5)
+    q = designs.one_hot(designs.partial_bush(5, 2, 4), 5)
     above(objective.code_loss(q, q), -3 * math.log(5) + least_gap(10, 5, 0.0), 0.1, "loss of a partial array")
     at_least(objective.code_terms(q, q)[1], -math.log(10), loss_tolerance(10, 4, 5), "off-diagonal term of ten samples")

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import strategies
+from proofs_checks.numbers.tolerance import above, close, loss_tolerance
 from proofs_checks.objective import Objective
+from proofs_checks.premises import strategies
+from proofs_checks.premises.strategies import Draw, generator
 from proofs_checks.register import check
-from proofs_checks.strategies import Draw, generator
-from proofs_checks.tolerance import above, close, loss_tolerance
 
 
 def codes_of(law: np.ndarray) -> torch.Tensor:

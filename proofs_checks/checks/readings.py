@@ -6,15 +6,15 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import designs, designs_soft, strategies
 from proofs_checks.checks.relations import block_information
 from proofs_checks.checks.third_order import taken_together
-from proofs_checks.objective import Objective
+from proofs_checks.numbers.routes import off_pairs, relative_entropy
+from proofs_checks.numbers.tolerance import above, at_least, close, entropy_tolerance, loss_tolerance
+from proofs_checks.objective import Codes, Objective
+from proofs_checks.premises import designs, designs_soft, strategies
+from proofs_checks.premises.labels import Table, arrays
+from proofs_checks.premises.strategies import generator
 from proofs_checks.register import check
-from proofs_checks.routes import off_pairs, relative_entropy
-from proofs_checks.strategies import Codes, generator
-from proofs_checks.tables import Table, arrays
-from proofs_checks.tolerance import above, at_least, close, entropy_tolerance, loss_tolerance
 
 # W5: two segments, hard codes -----------------------------------------------------------------------
 

@@ -7,12 +7,12 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from proofs_checks import strategies
+from proofs_checks.numbers.routes import off_pairs
+from proofs_checks.numbers.tolerance import above, at_most, close, eps, loss_tolerance
 from proofs_checks.objective import Objective
+from proofs_checks.premises import strategies
+from proofs_checks.premises.strategies import Draw, generator
 from proofs_checks.register import check
-from proofs_checks.routes import off_pairs
-from proofs_checks.strategies import Draw, generator
-from proofs_checks.tolerance import above, at_most, close, eps, loss_tolerance
 
 # linear logits -------------------------------------------------------------------------------------
 

@@ -13,12 +13,12 @@ import torch
 from hypothesis import strategies as st
 
 from musiclib import information
-from proofs_checks import designs
+from proofs_checks.numbers.routes import contrast_basis
+from proofs_checks.numbers.tolerance import above, at_least, close, entropy_tolerance, loss_tolerance
 from proofs_checks.objective import Objective
+from proofs_checks.premises import designs
+from proofs_checks.premises.strategies import seeds
 from proofs_checks.register import check
-from proofs_checks.routes import contrast_basis
-from proofs_checks.strategies import seeds
-from proofs_checks.tolerance import above, at_least, close, entropy_tolerance, loss_tolerance
 
 
 def taken_together(q: torch.Tensor, s: int, t: int, u: int) -> torch.Tensor:

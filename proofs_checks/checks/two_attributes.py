@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from proofs_checks import designs_soft
+from proofs_checks.numbers.tolerance import above, at_least, close, loss_tolerance
 from proofs_checks.objective import Objective
+from proofs_checks.premises import designs_soft
+from proofs_checks.premises.designs import one_hot
 from proofs_checks.register import check
-from proofs_checks.strategies import one_hot
-from proofs_checks.tolerance import above, at_least, close, loss_tolerance
 
 Weights = tuple[int, int]
 """How often the observed value of an attribute is the same in both views, and how often it is each of the others."""
