@@ -162,10 +162,10 @@ CLAIMS: tuple[Claim, ...] = (
         premises="Samples drawn uniformly; of the joint itself, not of its entropies.",
         verdict="holds under premises",
         proof="P is a mean over samples, so its mean over all batches is P of all samples.",
-        where="Entropies are biased low, by log(cells/N) at least and log(1 + (cells - 1)/N) at most for uniform "
-        "codes: the first order (cells - 1)/(2N) is short of it by up to 16 % near N = 4/3 of the cells and far "
-        "too much for N well below them (C28, C30, C45). No reading of N samples exceeds log N, and none can "
-        "vouch for much more (C46).",
+        where="Entropies of N independent uniform hard codes are biased low, by log(cells/N) at least and log(1 + "
+        "(cells - 1)/N) at most: the first order (cells - 1)/(2N) falls short by up to 16 % near N = 4/3 of the "
+        "cells and is far too large for N well below them (C28, C30, C45). No reading of N hard codes exceeds log "
+        "N, and no lower bound vouches for much more (C46).",
         rests_on=("C28", "C30", "C45", "C46"),
     ),
     Claim(
@@ -302,7 +302,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="W21",
-        statement="Redundancy of three variables can be largest where every pairwise term is least.",
+        statement="Three variables can be redundant, to the full log K, where every pairwise term is least.",
         latex=r"c_3=c_1+c_2:\quad L=-3\log K,\qquad \text{total correlation}=\log K",
         source="HOME",
         words="redundancy among more than two feature variables that cannot be minimized via the pairwise "
