@@ -9,7 +9,7 @@ import pytest
 from musiclib import record as store
 from musiclib.config import TrainConfig
 from musiclib.notebook import Results
-from reproduce import known
+from reproduce.batch import known
 
 CONFIG = TrainConfig(
     method="music", dataset="digits", encoder="tiny", epochs=1, batch=256, precision="float32",
