@@ -29,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from musiclib.datasets import load
 from musiclib.encoders import build_encoder
-from musiclib.music import Music, MusicOptions
+from musiclib.methods.music import Music, MusicOptions
 from musiclib.record import provenance, write_json
 from musiclib.training.steps import batches
 from musiclib.views import view_preset

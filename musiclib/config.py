@@ -164,7 +164,7 @@ def method_class(name: str) -> tuple[type | None, type | None]:
     from musiclib.methods import METHODS
 
     if name == "supervised" and name not in METHODS:
-        from musiclib.evaluate.reference import Supervised, SupervisedOptions
+        from musiclib.methods.supervised import Supervised, SupervisedOptions
 
         return Supervised, SupervisedOptions
     if name not in METHODS:

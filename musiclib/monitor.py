@@ -22,7 +22,7 @@ from torch import Tensor
 
 from musiclib.coding import one_hot, segment_softmax
 from musiclib.information import entropy, independent_information, mutual_information
-from musiclib.method import Method, Output
+from musiclib.methods.base import Method, Output
 from musiclib.objective import lower_bound
 
 LEAST_SPREAD = 0.05

@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from test_baselines_methods import BATCH, build, train, trainable
+from test_baselines_methods import BATCH, PEERS, build, train, trainable
 from two_processes import in_two_processes
 
-from musiclib.baselines import METHODS
 from musiclib.distributed import average_gradients
 
 EPOCHS = 3  # the second and third read what the first stored: queues, memories, labels, free prototypes
@@ -21,7 +20,7 @@ def outcome(name: str, share: slice = slice(None)) -> dict[str, torch.Tensor]:
 
 def work(rank: int) -> dict[str, dict]:
     half = BATCH // 2
-    return {name: outcome(name, slice(rank * half, (rank + 1) * half)) for name in METHODS}
+    return {name: outcome(name, slice(rank * half, (rank + 1) * half)) for name in PEERS}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +29,7 @@ def both(tmp_path_factory):
     return in_two_processes(work, tmp_path_factory.mktemp("gloo"))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", PEERS)
 def test_losses_gradients_and_state_are_those_of_one_process(both, name):
     alone = outcome(name)
     for seen in both:
@@ -39,7 +38,7 @@ def test_losses_gradients_and_state_are_those_of_one_process(both, name):
             torch.testing.assert_close(seen[name][key], value, rtol=1e-7, atol=1e-10, msg=lambda m, k=key: f"{k}: {m}")
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", PEERS)
 def test_the_comparison_could_fail(both, name):
     """A process that saw only its half would have other losses."""
     half = outcome(name, slice(0, BATCH // 2))["losses"]

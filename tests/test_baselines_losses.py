@@ -7,7 +7,7 @@ import oracles_baselines as slow
 import pytest
 import torch
 
-from musiclib.baselines import (
+from musiclib.methods import (
     barlow_twins_loss,
     byol_loss,
     deepcluster_loss,
@@ -19,7 +19,7 @@ from musiclib.baselines import (
     vicreg_loss,
     wmse_loss,
 )
-from musiclib.baselines.wmse import whiten
+from musiclib.methods.wmse import whiten
 
 N, D, K = 6, 3, 4
 LABELS = torch.tensor([[0, 3, 1, -100, 2, 3], [1, 1, 0, 2, -100, 0]])

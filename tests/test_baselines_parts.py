@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from musiclib.baselines.kmeans import _fill_empty, spherical_kmeans
-from musiclib.baselines.memory import EmbeddingMemory
-from musiclib.baselines.momentum import cosine_momentum, follow, frozen_copy
-from musiclib.baselines.numerics import check_views
-from musiclib.baselines.prototypes import random_prototypes
-from musiclib.baselines.queue import RowQueue
+from musiclib.methods.parts.kmeans import _fill_empty, spherical_kmeans
+from musiclib.methods.parts.memory import EmbeddingMemory
+from musiclib.methods.parts.momentum import cosine_momentum, follow, frozen_copy
+from musiclib.methods.parts.numerics import check_views
+from musiclib.methods.parts.prototypes import random_prototypes
+from musiclib.methods.parts.queue import RowQueue
 
 # --- momentum -------------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from musiclib.baselines.barlow_twins import barlow_twins_loss
-from musiclib.baselines.vicreg import vicreg_terms
+from musiclib.methods.barlow_twins import barlow_twins_loss
+from musiclib.methods.vicreg import vicreg_terms
 from proofs_checks.checks import baselines_side as mine
 
 

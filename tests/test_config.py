@@ -8,7 +8,7 @@ import json
 import pytest
 
 from musiclib.config import TrainConfig, build, override, read_yaml
-from musiclib.music import MusicOptions
+from musiclib.methods.music import MusicOptions
 
 
 def test_a_round_trip_through_json_gives_the_same_configuration():

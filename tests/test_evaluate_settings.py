@@ -11,8 +11,9 @@ from torch import nn
 from musiclib.datasets import load
 from musiclib.evaluate import evaluate_clusters, few_shot, fine_tune, frozen_subset, label_draws, transfer_probe
 from musiclib.evaluate.clusters import cluster_scores, hungarian_accuracy, kmeans, segment_scores
-from musiclib.evaluate.reference import Supervised, SupervisedOptions, calibrate, random_encoder, raw_pixels
+from musiclib.evaluate.reference import calibrate, random_encoder, raw_pixels
 from musiclib.evaluate.semi_supervised import FineTuneOptions
+from musiclib.methods.supervised import Supervised, SupervisedOptions
 from musiclib.views import ViewConfig, augment, plain, view_preset
 
 

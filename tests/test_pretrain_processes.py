@@ -14,7 +14,7 @@ from two_processes import in_two_processes
 from musiclib import checkpoint, datasets, record
 from musiclib.config import TrainConfig
 from musiclib.distributed import gather_batch
-from musiclib.method import Method, Output
+from musiclib.methods.base import Method, Output
 from musiclib.objective import music_terms
 from musiclib.pretrain import run
 from musiclib.training.assemble import build_method, view_configs

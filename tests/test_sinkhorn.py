@@ -7,7 +7,7 @@ import ot
 import pytest
 import torch
 
-from musiclib.baselines.sinkhorn import sinkhorn
+from musiclib.methods.parts.sinkhorn import sinkhorn
 
 
 def scores(n: int, k: int, seed: int = 0) -> torch.Tensor:

@@ -17,7 +17,7 @@ from musiclib import checkpoint, record
 from musiclib.config import TrainConfig, build, method_class
 from musiclib.distributed import rank, world_size
 from musiclib.encoders import build_encoder
-from musiclib.method import Output
+from musiclib.methods.base import Output
 from musiclib.training.steps import local_randomness
 from musiclib.views import ViewConfig, plain, view_preset
 

@@ -15,7 +15,7 @@ from typing import Any
 from torch import nn
 from tqdm import tqdm
 
-from musiclib.method import Output
+from musiclib.methods.base import Output
 
 BAR_SECONDS, LINE_SECONDS = 1.0, 10.0
 

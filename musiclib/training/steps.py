@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from musiclib.config import TrainConfig
 from musiclib.distributed import average_gradients, rank, world_size
-from musiclib.method import Method, Output
+from musiclib.methods.base import Method, Output
 from musiclib.training.accuracy import PROBE, unscored
 from musiclib.training.optimisers import learning_rate, set_learning_rate
 from musiclib.views import ViewConfig, ViewParams, draw, render

@@ -12,7 +12,7 @@ say what is compared: the criterion or the coding. The three verdicts, each chec
 
 The two criteria are written here from the papers' equations (Zbontar et al. 2021, eq. 1-2; Bardes et al. 2022, eq.
 1-6), in float64 and without their numerical eps; `tests/test_baselines_side.py` compares them with
-`musiclib.baselines`.
+`musiclib.methods`.
 """
 
 from math import log

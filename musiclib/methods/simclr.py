@@ -20,10 +20,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from musiclib.baselines.numerics import check_pair, check_positive, check_views, check_widths, in_float32, wide
 from musiclib.distributed import gather_batch
 from musiclib.encoders import mlp
-from musiclib.method import Method, Output
+from musiclib.methods.base import Method, Output
+from musiclib.methods.parts.numerics import check_pair, check_positive, check_views, check_widths, in_float32, wide
 
 
 @in_float32

@@ -19,11 +19,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from musiclib.baselines.momentum import cosine_momentum, follow, frozen_copy
-from musiclib.baselines.numerics import check_pair, check_views, check_widths, in_float32
 from musiclib.distributed import mean_over_processes
 from musiclib.encoders import mlp
-from musiclib.method import Method, Output
+from musiclib.methods.base import Method, Output
+from musiclib.methods.parts.momentum import cosine_momentum, follow, frozen_copy
+from musiclib.methods.parts.numerics import check_pair, check_views, check_widths, in_float32
 
 
 @in_float32

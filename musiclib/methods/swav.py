@@ -23,13 +23,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from musiclib.baselines.numerics import check_positive, check_views, check_widths, wide
-from musiclib.baselines.prototypes import code_cross_entropy, cosine_scores, random_prototypes
-from musiclib.baselines.queue import RowQueue
-from musiclib.baselines.sinkhorn import sinkhorn
 from musiclib.distributed import gather_batch
 from musiclib.encoders import mlp
-from musiclib.method import Method, Output
+from musiclib.methods.base import Method, Output
+from musiclib.methods.parts.numerics import check_positive, check_views, check_widths, wide
+from musiclib.methods.parts.prototypes import code_cross_entropy, cosine_scores, random_prototypes
+from musiclib.methods.parts.queue import RowQueue
+from musiclib.methods.parts.sinkhorn import sinkhorn
 
 
 def swav_loss(

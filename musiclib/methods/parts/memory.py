@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from musiclib.baselines.numerics import wide
 from musiclib.distributed import gather_batch
+from musiclib.methods.parts.numerics import wide
 
 
 class EmbeddingMemory(nn.Module):

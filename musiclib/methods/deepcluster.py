@@ -25,14 +25,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from musiclib.baselines.kmeans import spherical_kmeans
-from musiclib.baselines.memory import EmbeddingMemory
-from musiclib.baselines.numerics import check_positive, check_views, check_widths, wide
-from musiclib.baselines.prototypes import UNLABELLED, cosine_scores, heads_cross_entropy, random_prototypes
-from musiclib.baselines.sinkhorn import sinkhorn
 from musiclib.distributed import gather_batch
 from musiclib.encoders import mlp
-from musiclib.method import Method, Output
+from musiclib.methods.base import Method, Output
+from musiclib.methods.parts.kmeans import spherical_kmeans
+from musiclib.methods.parts.memory import EmbeddingMemory
+from musiclib.methods.parts.numerics import check_positive, check_views, check_widths, wide
+from musiclib.methods.parts.prototypes import UNLABELLED, cosine_scores, heads_cross_entropy, random_prototypes
+from musiclib.methods.parts.sinkhorn import sinkhorn
 
 
 def deepcluster_loss(

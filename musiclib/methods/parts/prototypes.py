@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from musiclib.baselines.numerics import check_pair, check_positive, in_float32
+from musiclib.methods.parts.numerics import check_pair, check_positive, in_float32
 
 UNLABELLED = -100
 

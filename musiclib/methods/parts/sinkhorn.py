@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from musiclib.baselines.numerics import check_positive, in_float32
+from musiclib.methods.parts.numerics import check_positive, in_float32
 
 
 @torch.no_grad()

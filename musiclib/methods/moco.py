@@ -26,12 +26,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from musiclib.baselines.momentum import follow, frozen_copy
-from musiclib.baselines.numerics import check_pair, check_positive, check_views, check_widths, in_float32, wide
-from musiclib.baselines.queue import RowQueue
 from musiclib.distributed import gather_batch, mean_over_processes
 from musiclib.encoders import mlp
-from musiclib.method import Method, Output
+from musiclib.methods.base import Method, Output
+from musiclib.methods.parts.momentum import follow, frozen_copy
+from musiclib.methods.parts.numerics import check_pair, check_positive, check_views, check_widths, in_float32, wide
+from musiclib.methods.parts.queue import RowQueue
 
 
 @in_float32

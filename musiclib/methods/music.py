@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from musiclib.coding import segment_softmax, straight_through
 from musiclib.encoders import mlp
-from musiclib.method import Method, Output
+from musiclib.methods.base import Method, Output
 from musiclib.objective import MusicLoss, code_terms
 
 

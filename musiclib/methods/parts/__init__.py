@@ -1,0 +1,1 @@
+"""What several methods share: checks and precision, slow copies, queues, memories, prototypes, k-means, Sinkhorn."""
