@@ -73,13 +73,12 @@ class BarlowTwinsOptions:
 class BarlowTwins(Method):
     """Encoder and projector, both views through the same network; no other state."""
 
-    def __init__(self, encoder: nn.Module, options: BarlowTwinsOptions, *, samples: int, steps: int) -> None:
-        super().__init__(encoder, options, samples=samples, steps=steps)
-        self.projector = mlp([encoder.features, *options.projector], bias_last=False)
+    def build_projector(self) -> nn.Module:
+        return mlp([self.encoder.features, *self.options.projector], bias_last=False)
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         check_views(x1, x2, index)
-        z1, z2 = self.projector(self.encoder(x1)), self.projector(self.encoder(x2))
+        z1, z2 = self.embed(x1, x2)
         on, off = barlow_twins_terms(gather_batch(wide(z1)), gather_batch(wide(z2)))
         loss = self.options.scale * (on + self.options.off_diagonal_weight * off)
         return Output(loss, {"on_diagonal": on.detach(), "off_diagonal": off.detach()}, z1.detach(), z2.detach())

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from musiclib.encoders import mlp
+
 
 @dataclass(frozen=True)
 class Output:
@@ -31,12 +33,24 @@ class Method(nn.Module):
     """
 
     encoder: nn.Module
+    projector: nn.Module
 
     def __init__(self, encoder: nn.Module, options, *, samples: int, steps: int):
         """encoder: maps (N, C, H, W) to (N, encoder.features). options: the method's own frozen dataclass.
         samples: size of the training set. steps: optimisation steps of the whole run (for momentum schedules)."""
         super().__init__()
         self.encoder, self.options, self.samples, self.steps = encoder, options, samples, steps
+        self.projector = self.build_projector()
+
+    def build_projector(self) -> nn.Module:
+        """The network from features to embeddings: an MLP of the widths in `options.projector`, the last one the
+        embedding's; without such an option the features are the embedding."""
+        widths = getattr(self.options, "projector", None)
+        return nn.Identity() if widths is None else mlp([self.encoder.features, *widths])
+
+    def embed(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
+        """projector(encoder(x)) of both views (N, C, H, W), (N, D) each."""
+        return self.projector(self.encoder(x1)), self.projector(self.encoder(x2))
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         """Views (N, C, H, W) of the samples at positions `index` (N,) of the training set -> their loss."""

@@ -64,13 +64,12 @@ class BYOL(Method):
     def __init__(self, encoder: nn.Module, options: BYOLOptions, *, samples: int, steps: int) -> None:
         super().__init__(encoder, options, samples=samples, steps=steps)
         width = options.projector[-1]
-        self.projector = mlp([encoder.features, *options.projector])
         self.predictor = mlp([width, *options.predictor, width])
         self.teacher = frozen_copy(nn.Sequential(self.encoder, self.projector))
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         check_views(x1, x2, index)
-        z1, z2 = self.projector(self.encoder(x1)), self.projector(self.encoder(x2))
+        z1, z2 = self.embed(x1, x2)
         with torch.no_grad():
             t1, t2 = self.teacher(x1), self.teacher(x2)
         loss = mean_over_processes(byol_loss(self.predictor(z1), t2) + byol_loss(self.predictor(z2), t1))

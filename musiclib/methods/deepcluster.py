@@ -26,7 +26,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from musiclib.distributed import gather_batch
-from musiclib.encoders import mlp
 from musiclib.methods.base import Method, Output
 from musiclib.methods.parts.kmeans import spherical_kmeans
 from musiclib.methods.parts.memory import EmbeddingMemory
@@ -84,7 +83,6 @@ class DeepCluster(Method):
                 f"prototypes: {options.prototypes} clusters for {samples} training samples; use at most {samples}"
             )
         width = options.projector[-1]
-        self.projector = mlp([encoder.features, *options.projector])
         self.memory = EmbeddingMemory(samples, width)
         shape = (options.heads, options.prototypes, width)
         self.register_buffer("prototypes", random_prototypes(shape[0] * shape[1], width).view(shape))
@@ -111,7 +109,7 @@ class DeepCluster(Method):
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         check_views(x1, x2, index)
-        z1, z2 = self.projector(self.encoder(x1)), self.projector(self.encoder(x2))
+        z1, z2 = self.embed(x1, x2)
         all1, all2 = gather_batch(wide(z1)), gather_batch(wide(z2))
         labels = torch.where(self.clustered, self.labels[:, gather_batch(index)], self._balanced_labels(all1, all2))
         loss = deepcluster_loss(all1, all2, self.prototypes, labels, self.options.temperature)

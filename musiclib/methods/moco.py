@@ -27,7 +27,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from musiclib.distributed import gather_batch, mean_over_processes
-from musiclib.encoders import mlp
 from musiclib.methods.base import Method, Output
 from musiclib.methods.parts.momentum import follow, frozen_copy
 from musiclib.methods.parts.numerics import check_pair, check_positive, check_views, check_widths, in_float32, wide
@@ -89,14 +88,13 @@ class MoCo(Method):
 
     def __init__(self, encoder: nn.Module, options: MoCoOptions, *, samples: int, steps: int) -> None:
         super().__init__(encoder, options, samples=samples, steps=steps)
-        self.projector = mlp([encoder.features, *options.projector])
         self.teacher = frozen_copy(nn.Sequential(self.encoder, self.projector))
         self.queue = RowQueue(min(options.queue, samples), options.projector[-1])
         self._new_keys: Tensor | None = None  # between forward and after_step only
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         check_views(x1, x2, index)
-        z1, z2 = self.projector(self.encoder(x1)), self.projector(self.encoder(x2))
+        z1, z2 = self.embed(x1, x2)
         with torch.no_grad():
             keys = [wide(self.teacher(x)) for x in ((x1, x2) if self.options.symmetric else (x2,))]
         rows, filled, tau = self.queue.rows, self.queue.filled(), self.options.temperature

@@ -53,13 +53,16 @@ class Music(Method):
     def __init__(self, encoder: nn.Module, options: MusicOptions, *, samples: int, steps: int) -> None:
         super().__init__(encoder, options, samples=samples, steps=steps)
         o = options
-        self.projector = mlp([encoder.features, *o.projector, o.segments * o.units], bias_last=False)
         self.objective = MusicLoss(
             o.segments, o.diagonal_weight, o.off_diagonal_weight, o.invariance_weight, o.temperature
         )
 
+    def build_projector(self) -> nn.Module:
+        o = self.options
+        return mlp([self.encoder.features, *o.projector, o.segments * o.units], bias_last=False)
+
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
-        z1, z2 = self.projector(self.encoder(x1)), self.projector(self.encoder(x2))
+        z1, z2 = self.embed(x1, x2)
         if self.options.codes == "soft":
             terms = self.objective.terms(z1, z2)
         else:

@@ -27,7 +27,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from musiclib.distributed import gather_batch
-from musiclib.encoders import mlp
 from musiclib.methods.base import Method, Output
 from musiclib.methods.parts.memory import EmbeddingMemory
 from musiclib.methods.parts.numerics import check_positive, check_views, check_widths, wide
@@ -82,7 +81,6 @@ class SeLa(Method):
                 f"prototypes: {options.prototypes} labels for {samples} training samples; use at most {samples}"
             )
         width = options.projector[-1]
-        self.projector = mlp([encoder.features, *options.projector])
         flat = random_prototypes(options.heads * options.prototypes, width)
         self.prototypes = nn.Parameter(flat.view(options.heads, options.prototypes, width))
         self.memory = EmbeddingMemory(samples, width)
@@ -104,7 +102,7 @@ class SeLa(Method):
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         check_views(x1, x2, index)
-        z1, z2 = self.projector(self.encoder(x1)), self.projector(self.encoder(x2))
+        z1, z2 = self.embed(x1, x2)
         all1, all2 = gather_batch(wide(z1)), gather_batch(wide(z2))
         of_batch = torch.stack(
             [self._balanced_labels((all1, all2)[head % 2], c) for head, c in enumerate(self.prototypes)]

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from musiclib.distributed import gather_batch
-from musiclib.encoders import mlp
 from musiclib.methods.base import Method, Output
 from musiclib.methods.parts.numerics import check_pair, check_positive, check_views, check_widths, in_float32, wide
 
@@ -58,12 +57,8 @@ class SimCLROptions:
 class SimCLR(Method):
     """Encoder and projector, both views through the same network; no other state."""
 
-    def __init__(self, encoder: nn.Module, options: SimCLROptions, *, samples: int, steps: int) -> None:
-        super().__init__(encoder, options, samples=samples, steps=steps)
-        self.projector = mlp([encoder.features, *options.projector])
-
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         check_views(x1, x2, index)
-        z1, z2 = self.projector(self.encoder(x1)), self.projector(self.encoder(x2))
+        z1, z2 = self.embed(x1, x2)
         loss = simclr_loss(gather_batch(wide(z1)), gather_batch(wide(z2)), self.options.temperature)
         return Output(loss, {"contrast": loss.detach()}, z1.detach(), z2.detach())

@@ -54,11 +54,13 @@ class SimSiam(Method):
     def __init__(self, encoder: nn.Module, options: SimSiamOptions, *, samples: int, steps: int) -> None:
         super().__init__(encoder, options, samples=samples, steps=steps)
         width = options.projector[-1]
-        self.projector = mlp([encoder.features, *options.projector], norm_last=True)
         self.predictor = mlp([width, *options.predictor, width])
+
+    def build_projector(self) -> nn.Module:
+        return mlp([self.encoder.features, *self.options.projector], norm_last=True)
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         check_views(x1, x2, index)
-        z1, z2 = self.projector(self.encoder(x1)), self.projector(self.encoder(x2))
+        z1, z2 = self.embed(x1, x2)
         loss = mean_over_processes(simsiam_loss(self.predictor(z1), self.predictor(z2), z1, z2))
         return Output(loss, {"prediction": loss.detach()}, z1.detach(), z2.detach())

@@ -53,7 +53,7 @@ class Supervised(Method):
         self.projector = nn.Linear(encoder.features, classes)
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
-        z1, z2 = self.projector(self.encoder(x1)).float(), self.projector(self.encoder(x2)).float()
+        z1, z2 = (z.float() for z in self.embed(x1, x2))
         y, smooth = self.labels[index], self.options.label_smoothing
         loss = sum(F.cross_entropy(z, y, label_smoothing=smooth) for z in (z1, z2)) / 2
         loss = mean_over_processes(loss)

@@ -24,7 +24,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from musiclib.distributed import gather_batch
-from musiclib.encoders import mlp
 from musiclib.methods.base import Method, Output
 from musiclib.methods.parts.numerics import check_positive, check_views, check_widths, wide
 from musiclib.methods.parts.prototypes import code_cross_entropy, cosine_scores, random_prototypes
@@ -84,7 +83,6 @@ class SwAV(Method):
     def __init__(self, encoder: nn.Module, options: SwAVOptions, *, samples: int, steps: int) -> None:
         super().__init__(encoder, options, samples=samples, steps=steps)
         width = options.projector[-1]
-        self.projector = mlp([encoder.features, *options.projector])
         self.prototypes = nn.Parameter(random_prototypes(options.prototypes, width))
         length = min(options.queue, samples)
         self.queues = nn.ModuleList([RowQueue(length, width) for _ in range(2)] if length else [])
@@ -99,7 +97,7 @@ class SwAV(Method):
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         check_views(x1, x2, index)
-        z1, z2 = self.projector(self.encoder(x1)), self.projector(self.encoder(x2))
+        z1, z2 = self.embed(x1, x2)
         # A gate on the gradient rather than a branch: no wait for the device, and a gradient on every process.
         gate = (self.epoch >= self.options.frozen_epochs).to(self.prototypes.dtype)
         c = self.prototypes.detach() + gate * (self.prototypes - self.prototypes.detach())

@@ -92,13 +92,12 @@ class VICRegOptions:
 class VICReg(Method):
     """Encoder and projector, both views through the same network; no other state."""
 
-    def __init__(self, encoder: nn.Module, options: VICRegOptions, *, samples: int, steps: int) -> None:
-        super().__init__(encoder, options, samples=samples, steps=steps)
-        self.projector = mlp([encoder.features, *options.projector], bias_last=False)
+    def build_projector(self) -> nn.Module:
+        return mlp([self.encoder.features, *self.options.projector], bias_last=False)
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         check_views(x1, x2, index)
-        z1, z2 = self.projector(self.encoder(x1)), self.projector(self.encoder(x2))
+        z1, z2 = self.embed(x1, x2)
         o, terms = self.options, vicreg_terms(gather_batch(wide(z1)), gather_batch(wide(z2)))
         variance_weight = o.variance_weight * (0.5 if o.halve_variance else 1.0)
         loss = (

@@ -25,10 +25,9 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from musiclib.distributed import gather_batch
-from musiclib.encoders import mlp
 from musiclib.methods.base import Method, Output
 from musiclib.methods.parts.numerics import check_pair, check_positive, check_views, check_widths, in_float32, wide
 
@@ -99,13 +98,9 @@ class WMSEOptions:
 class WMSE(Method):
     """Encoder and projector, both views through the same network; no other state."""
 
-    def __init__(self, encoder: nn.Module, options: WMSEOptions, *, samples: int, steps: int) -> None:
-        super().__init__(encoder, options, samples=samples, steps=steps)
-        self.projector = mlp([encoder.features, *options.projector])
-
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         check_views(x1, x2, index)
-        z1, z2 = self.projector(self.encoder(x1)), self.projector(self.encoder(x2))
+        z1, z2 = self.embed(x1, x2)
         all1, all2 = gather_batch(wide(z1)), gather_batch(wide(z2))
         loss = wmse_loss(all1, all2, self.options.sub_batch, self.options.shrinkage)
         return Output(loss, {"distance": loss.detach()}, z1.detach(), z2.detach())
