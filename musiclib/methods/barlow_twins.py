@@ -17,6 +17,7 @@ recipes, none in the paper): here `scale` of the method, not of the loss functio
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -24,8 +25,19 @@ from torch import Tensor, nn
 
 from musiclib.distributed import gather_batch
 from musiclib.encoders import mlp
-from musiclib.methods.base import Method, Output
+from musiclib.methods.base import Method, Output, detached
 from musiclib.methods.parts.numerics import check_pair, check_positive, check_views, check_widths, in_float32, wide
+
+
+class BarlowTwinsTerms(NamedTuple):
+    """sum_i (1 - C_ii)^2 and sum_{i != j} C_ij^2; both >= 0 and 0 at the optimum."""
+
+    on_diagonal: Tensor
+    off_diagonal: Tensor
+
+    def combine(self, off_diagonal_weight: float) -> Float[Tensor, ""]:
+        """The weighted sum L of the module's equation."""
+        return self.on_diagonal + off_diagonal_weight * self.off_diagonal
 
 
 def standardise(z: Float[Tensor, "n d"], eps: float = 1e-5) -> Float[Tensor, "n d"]:
@@ -36,23 +48,19 @@ def standardise(z: Float[Tensor, "n d"], eps: float = 1e-5) -> Float[Tensor, "n 
 
 
 @in_float32
-def barlow_twins_terms(z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor]:
-    """The two sums of the loss for two views (N, D), N >= 2: sum_i (1 - C_ii)^2 and sum_{i != j} C_ij^2.
-
-    Both are 0 at the optimum. At collapse (constant embedding) C = 0: the first is D, the second 0.
-    """
+def barlow_twins_terms(z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> BarlowTwinsTerms:
+    """Of two views (N, D), N >= 2. At collapse (constant embedding) C = 0: the first term is D, the second 0."""
     check_pair(z1, z2)
     c = standardise(z1).T @ standardise(z2) / z1.shape[0]
     diagonal = c.diagonal()
-    return (1 - diagonal).square().sum(), (c - torch.diag(diagonal)).square().sum()
+    return BarlowTwinsTerms((1 - diagonal).square().sum(), (c - torch.diag(diagonal)).square().sum())
 
 
 def barlow_twins_loss(
     z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"], off_diagonal_weight: float = 0.005
 ) -> Float[Tensor, ""]:
     """L of two views (N, D), N >= 2; range [0, 4 D + lambda D (D - 1)], D at collapse. See the module's equation."""
-    on, off = barlow_twins_terms(z1, z2)
-    return on + off_diagonal_weight * off
+    return barlow_twins_terms(z1, z2).combine(off_diagonal_weight)
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,6 @@ class BarlowTwins(Method):
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
-        on, off = barlow_twins_terms(gather_batch(wide(z1)), gather_batch(wide(z2)))
-        loss = self.options.scale * (on + self.options.off_diagonal_weight * off)
-        return Output(loss, {"on_diagonal": on.detach(), "off_diagonal": off.detach()}, z1.detach(), z2.detach())
+        terms = barlow_twins_terms(gather_batch(wide(z1)), gather_batch(wide(z2)))
+        loss = self.options.scale * terms.combine(self.options.off_diagonal_weight)
+        return Output(loss, detached(terms), z1.detach(), z2.detach())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -22,6 +23,11 @@ class Output:
     terms: dict[str, Tensor]
     z1: Tensor
     z2: Tensor
+
+
+def detached(terms: NamedTuple) -> dict[str, Tensor]:
+    """The named terms of a loss as `Output` takes them for the log."""
+    return {name: value.detach() for name, value in terms._asdict().items()}
 
 
 class Method(nn.Module):

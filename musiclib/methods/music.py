@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from musiclib.coding import segment_softmax, straight_through
 from musiclib.encoders import mlp
-from musiclib.methods.base import Method, Output
+from musiclib.methods.base import Method, Output, detached
 from musiclib.objective import MusicLoss, code_terms
 
 
@@ -68,5 +68,4 @@ class Music(Method):
         else:
             s, t = self.options.segments, self.options.temperature
             terms = code_terms(straight_through(segment_softmax(z1, s, t)), straight_through(segment_softmax(z2, s, t)))
-        named = {name: value.detach() for name, value in terms._asdict().items()}
-        return Output(self.objective.combine(terms), named, z1.detach(), z2.detach())
+        return Output(self.objective.combine(terms), detached(terms), z1.detach(), z2.detach())

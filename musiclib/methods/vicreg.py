@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from musiclib.distributed import gather_batch
 from musiclib.encoders import mlp
-from musiclib.methods.base import Method, Output
+from musiclib.methods.base import Method, Output, detached
 from musiclib.methods.parts.numerics import check_pair, check_views, check_widths, in_float32, wide
 
 
@@ -34,6 +34,14 @@ class VICRegTerms(NamedTuple):
     invariance: Tensor
     variance: Tensor
     covariance: Tensor
+
+    def combine(
+        self, invariance_weight: float, variance_weight: float, covariance_weight: float, halve_variance: bool
+    ) -> Float[Tensor, ""]:
+        """The weighted sum L of the module's equation, with w = 1/2 where `halve_variance`."""
+        w = 0.5 if halve_variance else 1.0
+        s, v, c = self
+        return invariance_weight * s + variance_weight * w * v + covariance_weight * c
 
 
 def _variance_hinge(z: Tensor, eps: float) -> Tensor:
@@ -67,8 +75,7 @@ def vicreg_loss(
 ) -> Float[Tensor, ""]:
     """L of two views (N, D), N >= 2; see the module's equation. At collapse 24.75 with the default weights (49.5 with
     `halve_variance=False`), 0 at the optimum."""
-    s, v, c = vicreg_terms(z1, z2)
-    return invariance_weight * s + variance_weight * (0.5 if halve_variance else 1.0) * v + covariance_weight * c
+    return vicreg_terms(z1, z2).combine(invariance_weight, variance_weight, covariance_weight, halve_variance)
 
 
 @dataclass(frozen=True)
@@ -99,11 +106,5 @@ class VICReg(Method):
         check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
         o, terms = self.options, vicreg_terms(gather_batch(wide(z1)), gather_batch(wide(z2)))
-        variance_weight = o.variance_weight * (0.5 if o.halve_variance else 1.0)
-        loss = (
-            o.invariance_weight * terms.invariance
-            + variance_weight * terms.variance
-            + o.covariance_weight * terms.covariance
-        )
-        named = {name: value.detach() for name, value in terms._asdict().items()}
-        return Output(loss, named, z1.detach(), z2.detach())
+        loss = terms.combine(o.invariance_weight, o.variance_weight, o.covariance_weight, o.halve_variance)
+        return Output(loss, detached(terms), z1.detach(), z2.detach())
