@@ -79,9 +79,7 @@ class DeepCluster(Method):
     def __init__(self, encoder: nn.Module, options: DeepClusterOptions, *, samples: int, steps: int) -> None:
         super().__init__(encoder, options, samples=samples, steps=steps)
         if options.prototypes > samples:
-            raise ValueError(
-                f"prototypes: {options.prototypes} clusters for {samples} training samples; use at most {samples}"
-            )
+            raise ValueError(f"prototypes: {options.prototypes} for {samples} training samples; use at most {samples}")
         width = options.projector[-1]
         self.memory = EmbeddingMemory(samples, width)
         shape = (options.heads, options.prototypes, width)

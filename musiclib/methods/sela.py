@@ -77,9 +77,7 @@ class SeLa(Method):
     def __init__(self, encoder: nn.Module, options: SeLaOptions, *, samples: int, steps: int) -> None:
         super().__init__(encoder, options, samples=samples, steps=steps)
         if options.prototypes > samples:
-            raise ValueError(
-                f"prototypes: {options.prototypes} labels for {samples} training samples; use at most {samples}"
-            )
+            raise ValueError(f"prototypes: {options.prototypes} for {samples} training samples; use at most {samples}")
         width = options.projector[-1]
         flat = random_prototypes(options.heads * options.prototypes, width)
         self.prototypes = nn.Parameter(flat.view(options.heads, options.prototypes, width))
