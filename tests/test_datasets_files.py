@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from musiclib.datasets import DatasetMissing, load
-from musiclib.datasets.cache import cache_folder, cached, fingerprint_files
+from musiclib.datasets.cache import cache_folder, cached
 from musiclib.datasets.decode import CHUNK, PARALLEL_FROM, centre_square, decode_images
+from musiclib.datasets.identity import content_hash, file_status
 
 
 @pytest.fixture(autouse=True)
@@ -182,21 +183,23 @@ def test_an_unusable_cache_variable_is_an_error(tmp_path, monkeypatch):
         cache_folder(tmp_path)
 
 
-def test_fingerprint_follows_names_sizes_and_times(tmp_path):
+def test_the_status_of_files_follows_names_sizes_and_times_and_their_content_is_hashed(tmp_path):
     paths = [tmp_path / "a", tmp_path / "b"]
     for path in paths:
         path.write_text("one")
         os.utime(path, ns=(10**18, 10**18))
-    seen = [fingerprint_files(paths, tmp_path), fingerprint_files(paths[:1], tmp_path)]
+    content = content_hash(paths, tmp_path, None)[0]
+    seen = [file_status(paths, tmp_path)[0], file_status(paths[:1], tmp_path)[0]]
     os.utime(paths[0], ns=(10**18, 10**18 + 1))
-    seen.append(fingerprint_files(paths, tmp_path))
+    seen.append(file_status(paths, tmp_path)[0])
     paths[0].write_text("three")
     os.utime(paths[0], ns=(10**18, 10**18))
-    seen.append(fingerprint_files(paths, tmp_path))
+    seen.append(file_status(paths, tmp_path)[0])
     assert len(set(seen)) == 4
+    assert content_hash(paths, tmp_path, None)[0] != content
     paths[0].write_text("one")
     os.utime(paths[0], ns=(10**18, 10**18))
-    assert fingerprint_files(paths, tmp_path) == seen[0]
+    assert content_hash(paths, tmp_path, None)[0] == content
 
 
 # -- decoding ---------------------------------------------------------------------------------------------------------

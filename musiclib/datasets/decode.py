@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import io
-import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm", ".pgm")
+from musiclib.datasets.picture import SUFFIXES, Source, decoding, name_of, open_image, opened, upright
+from musiclib.datasets.sources import DatasetUnusable, tell
+from musiclib.datasets.workers import shared_bytes, spread, usable_cores
+
+__all__ = ["CHUNK", "PARALLEL_FROM", "SUFFIXES", "centre_square", "damaged_images", "decode_images", "open_image"]
+
 CHUNK = 250  # images a task: large enough to hide the traffic between processes, small enough for an even bar
 PARALLEL_FROM = 4 * CHUNK  # below this, starting processes costs more than it saves
 
 
 def decode_images(
-    sources: Sequence[Path | bytes],
+    sources: Sequence[Source],
     *,
     size: int,
     channels: int = 3,
@@ -32,69 +33,58 @@ def decode_images(
     workers: int | None = None,
     description: str = "decoding",
 ) -> UInt8[Tensor, "n c size size"]:
-    """Decode files (paths) or encoded images (bytes) to (N, C, size, size) uint8, in the order given.
+    """Decode files (paths) or encoded images (bytes, or name and bytes) to (N, C, size, size) uint8, in the order given.
 
     `resize=True` scales the shorter side to `size` (antialiased bicubic) and cuts the centre; `False` demands images
-    that have `size` already. EXIF orientation is applied; 1 channel means luminance. `workers` processes decode (the
-    number of usable cores when None; one or few images: this process). A file that is no image is a ValueError that
-    names it. JPEG decoders may differ in the last bit from one machine to the next, and so may what this returns.
+    that have `size` already. EXIF orientation is applied; 1 channel means luminance; `musiclib.datasets.picture` has
+    the rules for other modes. `workers` processes decode (the number of usable cores when None; one or few images: this
+    process). A file that is no image is a DatasetUnusable (a ValueError) that names it, a lost process a LostWorker.
+    JPEG decoders may differ in the last bit from one machine to the next, and so may what this returns.
     """
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 or 3, got {channels}")
     if size < 1:
         raise ValueError(f"size must be at least 1 pixel, got {size}")
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
-    count = len(sources)
-    out = np.empty((count, channels, size, size), dtype=np.uint8)
-    tasks = [(sources[i : i + CHUNK], size, channels, resize) for i in range(0, count, CHUNK)]
-    done = 0
-    for part in _progress(_run(tasks, workers or usable_cores(), count), len(tasks), count, description):
-        out[done : done + len(part)] = part
-        done += len(part)
+    _check_workers(workers)
+    out = shared_bytes(len(sources), channels, size, size)
+
+    def decode_chunk(first: int, last: int) -> None:
+        for row in range(first, last):
+            image = open_image(sources[row], "RGB" if channels == 3 else "L")
+            if resize:
+                with decoding(sources[row]):
+                    image = centre_square(image, size)
+            elif image.size != (size, size):
+                raise DatasetUnusable(
+                    f"{name_of(sources[row])} has {image.size[0]} x {image.size[1]} pixels, expected {size} x {size}"
+                )
+            pixels = np.asarray(image)
+            out[row] = pixels.transpose(2, 0, 1) if channels == 3 else pixels[None]  # (h, w, c) -> (c, h, w)
+
+    for _ in _in_chunks(decode_chunk, sources, workers, description):
+        pass
     return torch.from_numpy(out)
 
 
-def usable_cores() -> int:
-    """Cores that this process may use (a container or taskset may grant fewer than the machine has)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def damaged_images(sources: Sequence[Source], *, workers: int | None = None) -> dict[int, str]:
+    """Position -> what is wrong, for every image that cannot be decoded; nothing is kept of the others."""
+    _check_workers(workers)
 
+    def examine(first: int, last: int) -> dict[int, str]:
+        found = {}
+        for row in range(first, last):
+            try:
+                with decoding(sources[row]), opened(sources[row]) as image:
+                    image.draft(None, (1, 1))  # a JPEG is read whole at any scale, and fastest at the smallest
+                    upright(image)
+            except DatasetUnusable as error:
+                found[row] = str(error)
+        return found
 
-def _run(tasks: list[tuple], workers: int, count: int) -> Iterator[np.ndarray]:
-    workers = min(workers, len(tasks))
-    if workers <= 1 or count < PARALLEL_FROM:
-        yield from map(_decode_chunk, tasks)
-    elif sys.platform == "linux":
-        # Forked, because a spawned child would run the caller's script a second time when that has no __main__ guard.
-        # The children touch Pillow and numpy alone, so the threads that torch left behind do not matter to them.
-        with multiprocessing.get_context("fork").Pool(workers) as pool:
-            yield from pool.imap(_decode_chunk, tasks)
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            yield from pool.map(_decode_chunk, tasks)
-
-
-def _decode_chunk(task: tuple[Sequence[Path | bytes], int, int, bool]) -> np.ndarray:
-    sources, size, channels, resize = task
-    out = np.empty((len(sources), channels, size, size), dtype=np.uint8)
-    for row, source in enumerate(sources):
-        image = open_image(source, "RGB" if channels == 3 else "L")
-        if resize:
-            image = centre_square(image, size)
-        elif image.size != (size, size):
-            raise ValueError(f"{_name(source)} has {image.size[0]} x {image.size[1]} pixels, expected {size} x {size}")
-        pixels = np.asarray(image)
-        out[row] = pixels.transpose(2, 0, 1) if channels == 3 else pixels[None]  # (h, w, c) -> (c, h, w)
-    return out
-
-
-def open_image(source: Path | bytes, mode: str = "RGB") -> Image.Image:
-    """Read one image whole, turn it upright, convert it to `mode`; a ValueError that names the file when it cannot."""
-    try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return ImageOps.exif_transpose(image).convert(mode)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{_name(source)} cannot be decoded as an image: {error}") from error
+    found: dict[int, str] = {}
+    for part in _in_chunks(examine, sources, workers, "looking for damaged images"):
+        found |= part
+    return dict(sorted(found.items()))
 
 
 def centre_square(image: Image.Image, size: int, resize_to: int | None = None) -> Image.Image:
@@ -107,22 +97,37 @@ def centre_square(image: Image.Image, size: int, resize_to: int | None = None) -
     return image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
 
 
-def _name(source: Path | bytes) -> str:
-    return str(source) if isinstance(source, Path) else f"an archived image of {len(source)} bytes"
+def _check_workers(workers: int | None) -> None:
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
 
 
-def _progress(parts: Iterable[np.ndarray], chunks: int, count: int, description: str) -> Iterator[np.ndarray]:
-    """A bar on a terminal, a line every ten seconds elsewhere, nothing for a handful of images."""
-    if sys.stderr.isatty():
+def _in_chunks(work, sources: Sequence[Source], workers: int | None, description: str) -> Iterator:
+    """What `work(first, last)` returns for consecutive pieces of the sources, as they are finished."""
+    count = len(sources)
+    edges = [(first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
+    workers = (workers or usable_cores()) if count >= PARALLEL_FROM else 1
+
+    def says(i: int) -> str:
+        return f"the images {name_of(sources[edges[i][0]])} to {name_of(sources[edges[i][1] - 1])}"
+
+    parts = spread(lambda i: work(*edges[i]), len(edges), workers, says)
+    sizes = ((result, edges[i][1] - edges[i][0]) for i, result in parts)
+    yield from _progress(sizes, len(edges), count, description)
+
+
+def _progress(parts: Iterable[tuple], chunks: int, count: int, description: str) -> Iterator:
+    """The results, with a bar on a terminal, a line every ten seconds elsewhere, nothing for a handful of images."""
+    if sys.stderr is not None and sys.stderr.isatty():
         with tqdm(total=count, unit="image", desc=description, disable=chunks < 4) as bar:
-            for part in parts:
-                yield part
-                bar.update(len(part))
+            for result, size in parts:
+                yield result
+                bar.update(size)
         return
     done, last = 0, time.monotonic()
-    for part in parts:
-        yield part
-        done += len(part)
+    for result, size in parts:
+        yield result
+        done += size
         if time.monotonic() - last >= 10.0:
             last = time.monotonic()
-            print(f"{description}: {done} of {count} images", file=sys.stderr, flush=True)
+            tell(f"{description}: {done} of {count} images")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
+import os
 import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from musiclib.datasets.cache import cache_folder, cached, fingerprint_files
-from musiclib.datasets.imageset import ImageSet, fewer
-from musiclib.datasets.sources import DatasetMissing, download
+from musiclib.datasets.origin import Arrays, Origin
+from musiclib.datasets.sources import DatasetMissing, DatasetUnusable, download, one_line, read_file
 
 CLASSES = (
     "T-shirt/top",
@@ -44,15 +44,15 @@ REMEDY = (
 )
 
 
-def load(
+def find(
     split: str, root: Path, *, download: bool = False, verify: bool = True, samples: int | None = None
-) -> ImageSet:
+) -> Origin:
     """Fashion-MNIST as (N, 1, 28, 28), in the order of the published files.
 
     Looks in `root`, ROOT/fashion_mnist, ROOT/fashion-mnist, ROOT/FashionMNIST/raw and the folder of Debian's package,
     for raw or gzipped files. `download=True` fetches what is missing into ROOT/fashion_mnist. `verify=False` accepts
     other content in the same format; otherwise content that is not Fashion-MNIST (MNIST uses the same file names) is
-    a ValueError. samples: train on this many, see `fewer`.
+    a DatasetUnusable. samples: train on this many, see `fewer`.
     """
     images_name, labels_name = f"{PREFIX[split]}-images-idx3-ubyte", f"{PREFIX[split]}-labels-idx1-ubyte"
     folders = [root, root / "fashion_mnist", root / "fashion-mnist", root / "FashionMNIST" / "raw", SYSTEM_FOLDER]
@@ -63,45 +63,46 @@ def load(
         raise DatasetMissing("fashion_mnist", folders, REMEDY)
     images_file, labels_file = files
 
-    def build() -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    def read() -> Arrays:
         pixels = parse_idx(_content(images_file, images_name if verify else None), 3, images_file)
         labels = parse_idx(_content(labels_file, labels_name if verify else None), 1, labels_file)
         if len(pixels) != len(labels):
-            raise ValueError(f"{images_file} holds {len(pixels)} images but {labels_file} {len(labels)} labels")
+            raise DatasetUnusable(f"{images_file} holds {len(pixels)} images but {labels_file} {len(labels)} labels")
+        if pixels.shape[1] != pixels.shape[2]:
+            raise DatasetUnusable(f"{images_file} holds images of {pixels.shape[1]} x {pixels.shape[2]}, not square")
+        if labels.max() >= len(CLASSES):
+            raise DatasetUnusable(f"{labels_file} holds the label {labels.max()}, Fashion-MNIST has 0..9")
         return torch.from_numpy(pixels)[:, None], torch.from_numpy(labels.astype(np.int64)), CLASSES
 
-    decoded = cached(
-        cache_folder(root),
-        f"fashion_mnist-{split}",
-        source=f"{images_file} {labels_file} verify={verify}",
-        fingerprint=fingerprint_files(files, images_file.parent),
-        build=build,
-    )
-    found = ImageSet("fashion_mnist", split, decoded.images, decoded.labels, decoded.classes, checksum=decoded.checksum)
-    return fewer(found, samples)
+    return Origin(
+        "fashion_mnist", split, files, images_file.parent, root, read,
+        settings={"verify": verify}, classes=CLASSES, store=True, samples=samples,
+    )  # fmt: skip
 
 
 def parse_idx(content: bytes, dimensions: int, origin: Path | str = "the IDX data") -> np.ndarray:
     """An array out of the IDX format, unsigned bytes: two zero bytes, type 8, rank, big-endian sizes, then the values.
 
-    Raises ValueError, naming `origin`, when type or rank is another one or the length does not fit the sizes.
+    Raises DatasetUnusable, naming `origin`, when type or rank is another one or the length does not fit the sizes.
     """
     start = 4 + 4 * dimensions
     if len(content) < start or content[:4] != bytes((0, 0, 8, dimensions)):
-        raise ValueError(
+        raise DatasetUnusable(
             f"{origin} is no IDX file of unsigned bytes with {dimensions} dimension(s): it begins with "
             f"{content[:4].hex(' ') or 'nothing'}, expected 00 00 08 0{dimensions}"
         )
     shape = tuple(int(length) for length in np.frombuffer(content, dtype=">u4", count=dimensions, offset=4))
-    if len(content) - start != int(np.prod(shape, dtype=np.int64)):
-        raise ValueError(f"{origin} announces {shape} values but holds {len(content) - start} bytes; get it again")
+    if len(content) - start != math.prod(shape):
+        raise DatasetUnusable(f"{origin} announces {shape} values but holds {len(content) - start} bytes; get it again")
+    if not math.prod(shape):
+        raise DatasetUnusable(f"{origin} holds no values: its sizes are {shape}")
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape).copy()  # writable, owns its memory
 
 
 def _find(folders: list[Path], *names: str) -> tuple[Path, ...] | None:
     """The named files (raw before gzipped) of the first folder that holds all of them."""
     for folder in folders:
-        found = [next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None) for name in names]
+        found = [next((p for p in (folder / name, folder / f"{name}.gz") if os.path.isfile(p)), None) for name in names]
         if all(found):
             return tuple(path for path in found if path is not None)
     return None
@@ -111,7 +112,7 @@ def _fetch(root: Path, name: str) -> Path:
     def check(path: Path) -> str | None:
         try:
             _content(path, name, gzipped=True)
-        except ValueError as error:
+        except DatasetUnusable as error:
             return str(error)
         return None
 
@@ -119,15 +120,15 @@ def _fetch(root: Path, name: str) -> Path:
 
 
 def _content(path: Path, published: str | None, *, gzipped: bool | None = None) -> bytes:
-    """The unpacked bytes of a file; with `published`, a ValueError unless they are those of the published file."""
-    content = path.read_bytes()
+    """The unpacked bytes of a file; with `published`, DatasetUnusable unless they are those of the published file."""
+    content = read_file(path)
     if gzipped or (gzipped is None and path.suffix == ".gz"):
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path} is a damaged gzip file ({error}); get it again") from error
+            raise DatasetUnusable(f"{path} is a damaged gzip file ({one_line(error)}); get it again") from error
     if published is not None and hashlib.sha256(content).hexdigest() != CONTENT[published]:
-        raise ValueError(
+        raise DatasetUnusable(
             f"{path} does not hold Fashion-MNIST's {published} (sha256 differs): damaged, or another set with the same "
             "file names, such as MNIST. Replace it, or pass verify=False to read it as it is"
         )

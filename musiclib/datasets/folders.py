@@ -1,24 +1,27 @@
-"""Any folder of images: CLASS/*.jpg, with or without train/ and test|val|validation/ above the classes."""
+"""Any folder of images, decoded into memory: CLASS/*.jpg, with or without train/ and a test folder above the classes."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import torch
-from jaxtyping import Int64
-from torch import Tensor
 
-from musiclib.datasets.cache import cache_folder, cached, fingerprint_files
-from musiclib.datasets.decode import SUFFIXES, decode_images
-from musiclib.datasets.imageset import ImageSet, stratified_indices
-from musiclib.datasets.sources import DatasetMissing
+from musiclib.datasets.cache import cache_folder
+from musiclib.datasets.decode import damaged_images, decode_images
+from musiclib.datasets.identity import content_hash, reader_version
+from musiclib.datasets.layout import REMEDY, Split, locate, split_files
+from musiclib.datasets.origin import Arrays, Origin
+from musiclib.datasets.sources import DatasetUnusable, shown
+from musiclib.datasets.storage import read_note, write_note
 
-TEST_FOLDERS = ("test", "val", "validation")
-REMEDY = "name a folder that holds CLASS/*.jpg|png (or train/CLASS/* and test/CLASS/*), as folder:PATH"
+__all__ = ["LARGEST", "REMEDY", "find", "sound_files", "split_files"]
+
 LARGEST = 16 * 2**30  # bytes of decoded pixels that are still held in memory
+DAMAGED = ("refuse", "skip")
 
 
-def load(
+def find(
     split: str,
     root: Path,
     path: str,
@@ -27,16 +30,20 @@ def load(
     channels: int = 3,
     test_fraction: float = 0.2,
     workers: int | None = None,
-) -> ImageSet:
+    damaged: str = "refuse",
+    samples: int | None = None,
+) -> Origin:
     """The images of a tree as (N, channels, size, size): shorter side scaled to `size`, centre cut out.
 
-    With train/ and test|val|validation/ the split is the tree's; without them every class gives `test_fraction` of its
-    images to the test split, always the same ones. Where train/ stands alone, the test split is DatasetMissing. Classes
-    are the folder names of the whole tree, sorted. A set that would not fit in memory is a ValueError; read it with
-    `musiclib.datasets.stream`.
+    Layouts, classes and splits: `musiclib.datasets.layout`. Without train/ every class gives `test_fraction` of its
+    images to the test split, always the same ones. A set that would not fit in memory is a ValueError; read it with
+    `musiclib.datasets.stream`. damaged: 'refuse' makes a file that cannot be decoded an error that names it, 'skip'
+    leaves such files out and lists them. samples: train on this many, see `fewer`.
     """
-    folder = _locate(path, root)
+    folder = locate(path, root)
     files, labels, classes = split_files(folder, split, test_fraction)
+    if check_damaged(damaged) == "skip":
+        files, labels, classes = sound_files((files, labels, classes), folder, root, workers)
     pixels = len(files) * channels * size * size
     if pixels > LARGEST:
         raise ValueError(
@@ -44,71 +51,43 @@ def load(
             "choose a smaller size, or read the tree with musiclib.datasets.stream"
         )
 
-    def build() -> tuple[Tensor, Tensor, tuple[str, ...]]:
-        images = decode_images(
-            files, size=size, channels=channels, workers=workers, description=f"{folder.name} {split}"
-        )
+    def read() -> Arrays:
+        description = f"{shown(folder.name)} {split}"
+        images = decode_images(files, size=size, channels=channels, workers=workers, description=description)
         return images, labels, classes
 
-    decoded = cached(
-        cache_folder(root),
-        f"folder-{folder.name}-{split}",
-        source=f"{folder} {split} size={size} channels={channels} test_fraction={test_fraction}",
-        fingerprint=fingerprint_files(files, folder),
-        build=build,
-    )
-    name = f"folder:{folder}"
-    return ImageSet(name, split, decoded.images, decoded.labels, decoded.classes, checksum=decoded.checksum)
+    return Origin(
+        f"folder:{folder}", split, files, folder, root, read,
+        settings={"size": size, "channels": channels}, labels=labels, classes=classes, store=True, samples=samples,
+    )  # fmt: skip
 
 
-def split_files(
-    folder: Path, split: str, test_fraction: float = 0.2
-) -> tuple[list[Path], Int64[Tensor, "n"], tuple[str, ...]]:
-    """(files, labels, classes) of one split of a tree, by the rules of `load`; files sorted by class and name."""
-    tests = [folder / name for name in TEST_FOLDERS if (folder / name).is_dir()]
-    if (folder / "train").is_dir():
-        if split == "test" and not tests:
-            raise DatasetMissing(f"folder:{folder} (test)", [folder / name for name in TEST_FOLDERS], REMEDY)
-        classes = class_names(folder / "train")
-        files, labels = scan(folder / "train" if split == "train" else tests[0], classes)
-    else:
-        classes = class_names(folder)
-        files, labels = scan(folder, classes)
-        if files:
-            kept, held = stratified_indices(labels, test_fraction, seed=0)
-            chosen = kept if split == "train" else held
-            files, labels = [files[i] for i in chosen.tolist()], labels[chosen]
-    if not files:
-        raise DatasetMissing(f"folder:{folder} ({split})", [folder], REMEDY)
-    return files, labels, classes
+def check_damaged(damaged: str) -> str:
+    if damaged not in DAMAGED:
+        raise ValueError(f"damaged must be {' or '.join(map(repr, DAMAGED))}, got {damaged!r}")
+    return damaged
 
 
-def class_names(folder: Path) -> tuple[str, ...]:
-    """The sub-folders of a folder, sorted, hidden ones left out."""
-    return tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
-
-
-def scan(folder: Path, classes: tuple[str, ...]) -> tuple[list[Path], Int64[Tensor, "n"]]:
-    """Image files (any depth) under each class folder and their labels. A folder that is no class is a ValueError."""
-    strange = [name for name in class_names(folder) if name not in classes]
-    if strange:
-        raise ValueError(f"{folder} holds the class folder(s) {', '.join(strange)} that train/ does not have")
-    files: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        found = sorted(
-            path
-            for path in (folder / name).rglob("*")
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-        )
-        files += found
-        labels += [label] * len(found)
-    return files, torch.tensor(labels, dtype=torch.int64)
-
-
-def _locate(path: str, root: Path) -> Path:
-    places = [Path(path).expanduser().absolute(), root / path]
-    for place in places:
-        if path and place.is_dir():
-            return place
-    raise DatasetMissing(f"folder:{path}", places, REMEDY)
+def sound_files(found: Split, folder: Path, root: Path, workers: int | None = None) -> Split:
+    """The split without the files that cannot be decoded, which a warning lists; a class that loses all of its images
+    is an error. Everything is decoded once for it, and the result is remembered for this state of the files."""
+    files, labels, classes = found
+    cache = cache_folder(root)
+    content, _ = content_hash(files, folder, cache)
+    note = cache and cache / f"damaged-{content[:16]}.json"
+    listed = read_note(note, f"{content} {reader_version()}")
+    if listed is None:
+        listed = [[row, words] for row, words in damaged_images(files, workers=workers).items()]
+        write_note(note, f"{content} {reader_version()}", listed)
+    if not listed:
+        return found
+    words = "; ".join(words for _, words in listed[:20]) + ("; ..." if len(listed) > 20 else "")
+    warnings.warn(f"folder:{shown(folder)}: {len(listed)} damaged file(s) left out: {words}", stacklevel=4)
+    bad = {row for row, _ in listed}
+    rows = [row for row in range(len(files)) if row not in bad]
+    kept = None if labels is None else labels[torch.tensor(rows, dtype=torch.int64)]
+    lost = [] if labels is None else sorted(set(labels.tolist()) - set(kept.tolist()))
+    if lost or not rows:
+        names = f"the class {shown(classes[lost[0]])}" if lost else shown(folder)
+        raise DatasetUnusable(f"every image of {names} is damaged: {listed[0][1]}")
+    return [files[row] for row in rows], kept, classes

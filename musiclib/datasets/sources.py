@@ -2,32 +2,89 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.client
+import lzma
 import os
+import sys
 import tarfile
-import tempfile
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-LARGEST_MEMBER = 64 * 2**20  # bytes; no file inside the archives read here comes near it
+from musiclib.datasets.storage import replacing
+
+LARGEST_MEMBER = 256 * 2**20  # bytes; no file inside the archives read here comes near it
 
 
 class DatasetMissing(FileNotFoundError):
     """A set of images was not found. The message says where it was looked for and how to get it."""
 
     def __init__(self, name: str, looked: Iterable[Path | str], remedy: str) -> None:
-        places = "\n".join(f"  - {place}" for place in looked)
+        places = "\n".join(f"  - {shown(place)}" for place in looked)
         super().__init__(f"dataset {name!r} was not found. Looked in:\n{places}\nTo get it: {remedy}")
+
+
+class DatasetUnusable(ValueError):
+    """The data are there and cannot be used as they are: damaged, unreadable, incomplete, of another form. One line."""
+
+
+class Unlabelled(DatasetUnusable):
+    """Labels were asked of a set that has none."""
+
+
+def shown(path: str | bytes | os.PathLike) -> str:
+    """A path in one printable line: line breaks, other control characters and bytes that are no UTF-8 are escaped."""
+    text = os.fsdecode(path)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line; its type where it says nothing."""
+    return " ".join(shown(str(error)).replace("\\n", " ").split()) or type(error).__name__
+
+
+def tell(message: str) -> None:
+    """A line on stderr; no work ends because nobody listens."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(message, file=sys.stderr, flush=True)
+
+
+def absolute(path: str | os.PathLike) -> Path:
+    """`path` absolute, with ~ as the home folder; a ValueError for a ~ that no home folder belongs to."""
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError(f"{shown(path)} begins with ~, and this user has no home folder: write it out") from error
 
 
 def data_root(root: str | Path | None) -> Path:
     """The folder under which data are looked for: the argument, else $MUSICLIB_DATA, else ./data. It need not exist."""
-    chosen = root if root is not None else os.environ.get("MUSICLIB_DATA") or "data"
-    return Path(chosen).expanduser().absolute()
+    return absolute(root if root is not None else os.environ.get("MUSICLIB_DATA") or "data")
+
+
+def read_file(path: Path, md5: str | None = None) -> bytes:
+    """The content of a file; DatasetUnusable, naming it, when it cannot be read or its md5 sum is not `md5`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DatasetUnusable(f"{shown(path)} cannot be read: {error.strerror}") from error
+    return check_md5(shown(path), content, md5)
+
+
+def check_md5(name: str, content: bytes, md5: str | None) -> bytes:
+    """`content`; DatasetUnusable when it does not have the published md5 sum (None: there is none to compare with)."""
+    if md5 is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        raise DatasetUnusable(
+            f"{name} does not have the published md5 sum {md5}: damaged, or another file of this name. Get it again, or "
+            "pass verify=False to read it as it is"
+        )
+    return content
 
 
 def file_digest(path: Path, algorithm: str) -> str:
@@ -44,29 +101,21 @@ def download(url: str, target: Path, *, check: Callable[[Path], str | None]) -> 
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as sink:
-            try:
-                with urllib.request.urlopen(url, timeout=60) as source:
-                    total = int(source.headers.get("Content-Length") or 0) or None
-                    with tqdm(total=total, unit="B", unit_scale=True, desc=target.name, mininterval=1.0) as bar:
-                        while block := source.read(1 << 20):
-                            sink.write(block)
-                            bar.update(len(block))
-            except (urllib.error.URLError, OSError) as error:
-                raise ConnectionError(
-                    f"could not download {url}: {error}. Fetch it elsewhere and put it at {target}"
-                ) from error
-            sink.flush()
-            os.fsync(sink.fileno())
+    with replacing(target) as partial:
+        try:
+            with partial.open("wb") as sink, urllib.request.urlopen(url, timeout=60) as source:
+                total = int(source.headers.get("Content-Length") or 0) or None
+                with tqdm(total=total, unit="B", unit_scale=True, desc=target.name, mininterval=1.0) as bar:
+                    while block := source.read(1 << 20):
+                        sink.write(block)
+                        bar.update(len(block))
+        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+            raise ConnectionError(
+                f"could not download {url}: {error}. Fetch it elsewhere and put it at {target}"
+            ) from error
         problem = check(partial)
         if problem:
-            raise ValueError(f"{url}: {problem}. Nothing was kept")
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+            raise DatasetUnusable(f"{url}: {problem}. Nothing was kept")
     return target
 
 
@@ -81,16 +130,19 @@ def tar_members(archive: Path, wanted: Callable[[PurePosixPath], bool]) -> Itera
             for member in tar:
                 path = PurePosixPath(member.name)
                 if path.is_absolute() or ".." in path.parts:
-                    raise ValueError(f"{archive} holds the unsafe member name {member.name!r}; get the archive again")
+                    raise DatasetUnusable(
+                        f"{shown(archive)} holds the unsafe member name {member.name!r}; get the archive again"
+                    )
                 if not member.isfile() or not wanted(path):
                     continue
                 if member.size > LARGEST_MEMBER:
-                    raise ValueError(
-                        f"{archive}: {member.name} has {member.size} bytes, at most {LARGEST_MEMBER} are expected"
+                    raise DatasetUnusable(
+                        f"{shown(archive)}: {member.name} has {member.size} bytes, at most {LARGEST_MEMBER} are expected"
                     )
-                stream = tar.extractfile(member)
-                assert stream is not None  # a regular file always opens
-                with stream:
+                with tar.extractfile(member) as stream:
                     yield path, stream.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise ValueError(f"{archive} cannot be read as a tar archive ({error}); get it again") from error
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError) as error:
+        if isinstance(error, DatasetUnusable):
+            raise
+        problem = f"cannot be read as a tar archive ({one_line(error)})"
+        raise DatasetUnusable(f"{shown(archive)} {problem}; get it again") from error

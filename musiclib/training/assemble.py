@@ -82,8 +82,8 @@ def load_data(config: TrainConfig, root: str | os.PathLike | None, *, evaluate: 
 class Streamed:
     """A tree of images read by worker processes, with what the loop asks of an `ImageSet`.
 
-    checksum: of names, sizes and times of the files, since reading a terabyte to name it would take longer than an
-    epoch.
+    checksum: the stream's identity, of the content of all files; they are read for it once, which costs less than an
+    epoch, and again when one of them changes.
     """
 
     stream: ImageStream
@@ -94,7 +94,6 @@ class Streamed:
     @classmethod
     def open(cls, config: TrainConfig, split: str) -> Streamed:
         """imagenet:PATH as `config` describes it; `dataset_options` may give the number of `workers`."""
-        from musiclib.datasets.cache import fingerprint_files
         from musiclib.datasets.stream import ImageStream
 
         path = Path(config.dataset.partition(":")[2]).expanduser().absolute()
@@ -106,13 +105,13 @@ class Streamed:
             path, split, size=first.size, batch=config.batch, crop_scale=first.crop_scale,
             crop_ratio=first.crop_ratio, seed=config.seed, rank=rank(), world=world_size(), **config.dataset_options,
         )  # fmt: skip
-        return cls(stream, config.dataset, fingerprint_files(stream.files, path))
+        return cls(stream, config.dataset, stream.identity)
 
     def __len__(self) -> int:
         return len(self.stream)
 
     @property
-    def labels(self) -> Tensor:
+    def labels(self) -> Tensor | None:
         return self.stream.labels
 
     @property
