@@ -11,9 +11,9 @@ resumed ends with the same bits as one left alone, on the CPU, with the same num
 With torchrun the batch of the configuration is the global one; every process takes its share of it and sees the very
 images that one process would have used, so the number of processes changes rounding only.
 
-Exit codes: 0 done; 2 wrong arguments or configuration; 3 a data set is missing; 4 stopped on a value that is not
-finite; 5 the output folder belongs to another run, is in use, or holds only damaged checkpoints; 75 asked to stop
-(SIGTERM), saved, run again to go on; 1 anything else.
+Exit codes: 0 done; 2 wrong arguments or configuration; 3 a data set is missing or unusable; 4 stopped on a value that
+is not finite; 5 the output folder belongs to another run, is in use, or holds only damaged checkpoints; 75 asked to
+stop (SIGTERM), saved, run again to go on; 1 anything else.
 """
 
 from __future__ import annotations

@@ -114,11 +114,21 @@ _CIFAR10 = ViewConfig(
     mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616),
 )  # fmt: skip
 _GREY = {"brightness": 0.4, "contrast": 0.4, "jitter_p": 0.8}
+# Means and standard deviations of the pixels of the training sets, as they are in common use.
+_CIFAR100 = replace(_CIFAR10, mean=(0.5071, 0.4866, 0.4409), std=(0.2673, 0.2564, 0.2762))
+_SVHN = replace(_CIFAR10, flip=0.0, mean=(0.4377, 0.4438, 0.4728), std=(0.1980, 0.2010, 0.1970))  # digits have a side
+_STL10 = replace(_CIFAR10, size=96, mean=(0.4467, 0.4398, 0.4066), std=(0.2603, 0.2566, 0.2713))
+# One for all sets, grey or in colour: the 0.5 of MedMNIST's own experiments, no change of hue (stains mean something).
+_MEDMNIST = ViewConfig(size=28, crop_scale=(0.3, 1.0), flip=0.5, **_GREY, mean=(0.5,), std=(0.5,))
 
 #: Views by data set, a pair as the two views of a batch may differ. cifar10 and imagenet are the recipes of the public
 #: code of the authors' follow-up work; the others are this project's choice.
 PRESETS: dict[str, tuple[ViewConfig, ViewConfig]] = {
     "cifar10": (_CIFAR10, _CIFAR10),
+    "cifar100": (_CIFAR100, _CIFAR100),
+    "svhn": (_SVHN, _SVHN),
+    "stl10": (_STL10, _STL10),
+    "medmnist": (_MEDMNIST, _MEDMNIST),
     "fashion_mnist": (ViewConfig(size=28, crop_scale=(0.3, 1.0), flip=0.5, **_GREY, mean=(0.2860,), std=(0.3530,)),)
     * 2,
     "digits": (ViewConfig(size=16, crop_scale=(0.5, 1.0), **_GREY, mean=(0.305,), std=(0.376,)),) * 2,

@@ -22,8 +22,18 @@ from musiclib.datasets.sources import DatasetMissing, DatasetUnusable, Unlabelle
 from musiclib.datasets.workers import LostWorker
 
 __all__ = [
-    *("NAMES", "PREFIXES", "SPLITS", "DatasetMissing", "DatasetUnusable", "ImageSet", "LostWorker", "Unlabelled"),
-    *("identity", "known", "load", "validation_split"),
+    "NAMES",
+    "PREFIXES",
+    "SPLITS",
+    "DatasetMissing",
+    "DatasetUnusable",
+    "ImageSet",
+    "LostWorker",
+    "Unlabelled",
+    "identity",
+    "known",
+    "load",
+    "validation_split",
 ]
 
 SPLITS = ("train", "test")
@@ -65,7 +75,7 @@ def identity(name: str, split: str = "train", *, root: str | Path | None = None,
 
 def known(name: str) -> bool:
     """Whether `load` has a reader for this name (which says nothing about whether the data are there)."""
-    return name in NAMES or name.partition(":")[0] in NAMED and ":" in name
+    return name in NAMES or (name.partition(":")[0] in NAMED and ":" in name)
 
 
 def _found(name: str, split: str, root: str | Path | None, options: dict[str, Any]) -> Origin | ImageSet:

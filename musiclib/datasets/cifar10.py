@@ -1,5 +1,5 @@
-"""CIFAR-10: 50,000 + 10,000 colour images, 32 x 32, from an image tree, the binary or the pickled batches, or an archive
-of one of them."""
+"""CIFAR-10: 50,000 + 10,000 colour images, 32 x 32, from an image tree, the binary batches, the pickled batches, or an
+archive of one of them."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ IMAGE_ARCHIVES = tuple(
 )
 FOLDERS = (".", "cifar10", "cifar-10", "CIFAR10", "cifar-10-batches-bin", "cifar-10-batches-py")
 REMEDY = (
-    f"pass download=True (162 MB from {URL}, checked), or put that archive, its *.bin files, cifar-10-batches-py, a tree "
-    "train/CLASS/*.jpg|png + test/CLASS/*, or such a tree as cifar10-images.tar[.xz|.gz] into ROOT/cifar10 and name "
+    f"pass download=True (162 MB from {URL}, checked), or put that archive, its *.bin files, cifar-10-batches-py, a "
+    "tree train/CLASS/*.jpg|png + test/CLASS/*, or such a tree as cifar10-images.tar[.xz|.gz] into ROOT/cifar10 and name "
     "ROOT by root=, --data-root or MUSICLIB_DATA"
 )
 
@@ -156,7 +156,7 @@ def _members(archive: Path, split: str) -> list[tuple[str, tuple[str, bytes]]]:
 
     members = sorted(tar_members(archive, wanted), key=lambda item: (CLASSES.index(item[0].parent.name), item[0].name))
     if not members:
-        raise DatasetUnusable(f"{shown(archive)} holds no {split}/CLASS/*.jpg|png with the classes {', '.join(CLASSES)}")
+        raise DatasetUnusable(f"{shown(archive)} holds no {split}/CLASS/*.jpg|png of the classes {', '.join(CLASSES)}")
     return [(path.parent.name, (f"{shown(archive)}: {shown(str(path))}", data)) for path, data in members]
 
 

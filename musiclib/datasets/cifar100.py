@@ -9,15 +9,16 @@ from musiclib.datasets.cifar import binary_batches, check_counts, contents, pyth
 from musiclib.datasets.origin import Arrays, Origin
 from musiclib.datasets.sources import DatasetMissing, download, file_digest
 
-CLASSES = tuple(
-    """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
-    caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant
-    flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree
-    motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate
-    poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider
-    squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
-    wardrobe whale willow_tree wolf woman worm""".split()
+NAMES = (
+    "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can "
+    "castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin "
+    "elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard "
+    "lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear "
+    "pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark "
+    "shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone "
+    "television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm"
 )
+CLASSES = tuple(NAMES.split())
 EACH = {"train": 500, "test": 100}
 PICKLES_MD5 = {"train": "16019d7e3df5f24257cddd939b257f8d", "test": "f0ef6b0ae62326f3e7ffdfab6717acfc"}  # torchvision's
 URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
@@ -30,9 +31,7 @@ REMEDY = (
 )
 
 
-def find(
-    split: str, root: Path, *, download: bool = False, verify: bool = True, samples: int | None = None
-) -> Origin:
+def find(split: str, root: Path, *, download: bool = False, verify: bool = True, samples: int | None = None) -> Origin:
     """CIFAR-100 as (N, 3, 32, 32) in the published order, with the 100 fine classes.
 
     Looks in `root`, ROOT/cifar100, ROOT/cifar-100, ROOT/CIFAR100, and in cifar-100-python and cifar-100-binary in each

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -33,7 +32,7 @@ def decode_images(
     workers: int | None = None,
     description: str = "decoding",
 ) -> UInt8[Tensor, "n c size size"]:
-    """Decode files (paths) or encoded images (bytes, or name and bytes) to (N, C, size, size) uint8, in the order given.
+    """Decode files (paths) or encoded images (bytes, or name and bytes) to (N, C, size, size) uint8, in the given order.
 
     `resize=True` scales the shorter side to `size` (antialiased bicubic) and cuts the centre; `False` demands images
     that have `size` already. EXIF orientation is applied; 1 channel means luminance; `musiclib.datasets.picture` has

@@ -14,7 +14,7 @@ SPLIT_SEED = 0
 
 
 def load(split: str) -> ImageSet:
-    """The digits as (N, 1, 16, 16): 1,347 or so for training and a quarter of every class for testing.
+    """The digits as (N, 1, 16, 16): 1,346 for training and 451, a quarter of every class, for testing.
 
     The split is stratified, made here (the set has none of its own) and always the same. The source has 8 x 8 pixels
     with values 0..16; `upsample` doubles the side.

@@ -44,9 +44,7 @@ REMEDY = (
 )
 
 
-def find(
-    split: str, root: Path, *, download: bool = False, verify: bool = True, samples: int | None = None
-) -> Origin:
+def find(split: str, root: Path, *, download: bool = False, verify: bool = True, samples: int | None = None) -> Origin:
     """Fashion-MNIST as (N, 1, 28, 28), in the order of the published files.
 
     Looks in `root`, ROOT/fashion_mnist, ROOT/fashion-mnist, ROOT/FashionMNIST/raw and the folder of Debian's package,

@@ -1,4 +1,4 @@
-"""Any folder of images, decoded into memory: CLASS/*.jpg, with or without train/ and a test folder above the classes."""
+"""Any folder of images, decoded into memory: CLASS/*.jpg, with or without train/ and a test folder above."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def file_status(files: Sequence[Path], base: Path) -> tuple[str, float]:
 
 
 def content_hash(files: Sequence[Path], base: Path, cache: Path | None) -> tuple[str, str]:
-    """(sha256 over the relative name and the content of every file, in the order given; the `file_status` it holds for).
+    """(sha256 over the relative name and the content of every file, in order; the `file_status` that it holds for).
 
     cache: the folder that remembers it; None reads the files every time. Of several processes that ask at once, one
     reads and the others wait for it. DatasetUnusable when a file cannot be read, or changes meanwhile.
@@ -117,7 +117,7 @@ def _read_one(path: Path) -> tuple[int, bytes]:
 def unchanged(files: Sequence[Path], base: Path, status: str) -> None:
     """DatasetUnusable unless the files are as they were when `status` was taken."""
     if file_status(files, base)[0] != status:
-        raise DatasetUnusable(f"files of {shown(base)} changed while they were read; start again when they are complete")
+        raise DatasetUnusable(f"files of {shown(base)} changed while they were read; start again when all are there")
 
 
 def identify(

@@ -94,9 +94,7 @@ class ImageSet:
 
 def _check_labels(labels: Tensor, count: int, classes: Sequence[str]) -> None:
     if labels.dtype != torch.int64 or labels.shape != (count,):
-        raise ValueError(
-            f"labels must be int64 of shape ({count},), got {labels.dtype} of shape {tuple(labels.shape)}"
-        )
+        raise ValueError(f"labels must be int64 of shape ({count},), got {labels.dtype} of shape {tuple(labels.shape)}")
     if count and not (int(labels.min()) >= 0 and int(labels.max()) < len(classes)):
         raise ValueError(
             f"labels must lie in 0..{len(classes) - 1} ({len(classes)} classes), "

@@ -85,9 +85,8 @@ def _given_split(folder: Path, top: Folder, train: Path, inner: Folder, split: s
         strange = [name for name in present if name not in classes]
         if len(strange) < len(present):
             if strange:
-                raise DatasetUnusable(
-                    f"{shown(part)} holds the class folder(s) {', '.join(map(shown, strange))} that train/ does not have"
-                )
+                names = ", ".join(map(shown, strange))
+                raise DatasetUnusable(f"{shown(part)} holds the class folder(s) {names} that train/ does not have")
             left.loose += len(held.pictures)
             return _labelled(part, classes, present, left)
         left.clear()

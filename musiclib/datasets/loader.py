@@ -98,6 +98,6 @@ def _what_helps(name: str, words: str, shape: Sequence[int], rows: Sequence[np.n
         space = f"{SHARED} has {status.f_bavail * status.f_frsize / 2**20:.0f} MiB free"
     return (
         f"a process that decodes {shown(name)} was lost ({words}). {workers} of them hold up to two batches of "
-        f"{largest:.0f} MiB each in shared memory; {space}. Free memory, allow more shared memory (docker run --shm-size), "
-        "use fewer workers or a smaller batch, or workers=0 to decode in this process"
+        f"{largest:.0f} MiB each in shared memory; {space}. Free memory, allow more shared memory (docker run "
+        "--shm-size), use fewer workers or a smaller batch, or workers=0 to decode in this process"
     )

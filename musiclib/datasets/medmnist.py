@@ -23,7 +23,7 @@ REMEDY = (
 
 
 def find(split: str, root: Path, name: str, *, size: int = PUBLISHED, samples: int | None = None) -> Origin:
-    """The set medmnist:NAME (pathmnist, bloodmnist, organamnist ...) as (N, 1 or 3, size, size), in the published order.
+    """The set medmnist:NAME (pathmnist, bloodmnist, organamnist ...) as (N, 1 or 3, size, size), in published order.
 
     Looks in `root`, ROOT/medmnist and ROOT/MedMNIST for NAME.npz, or NAME_SIZE.npz for a size other than 28. The
     published validation part is left alone. Classes are called by their numbers. Sets with several labels an image
@@ -63,7 +63,7 @@ def parse_npz(
         )
     for part, values in labels.items():
         if values.ndim > 1 and values.shape[1] != 1:
-            raise DatasetUnusable(f"{name} has {values.shape[1]} labels an image; sets with one class an image are read")
+            raise DatasetUnusable(f"{name} has {values.shape[1]} labels an image; sets with one are read")
         if values.dtype.kind not in "ui" or not values.size or int(values.min()) < 0 or int(values.max()) > 1000:
             raise DatasetUnusable(f"{name} holds {part} labels that are no class numbers")
     chosen = labels[split].reshape(-1).astype(np.int64)

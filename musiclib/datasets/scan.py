@@ -22,7 +22,7 @@ SYSTEM_FOLDERS = ("@eaDir", "#recycle", "__MACOSX", "lost+found", "$RECYCLE.BIN"
 
 @dataclass
 class LeftOut:
-    """What was seen and is in no set: files by suffix, pictures that belong to no class, links that lead in a circle."""
+    """What was seen and is in no set: files by suffix, pictures that belong to no class, links that go in circles."""
 
     others: Counter[str] = field(default_factory=Counter)
     loose: int = 0

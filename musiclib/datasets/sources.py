@@ -81,8 +81,8 @@ def check_md5(name: str, content: bytes, md5: str | None) -> bytes:
     """`content`; DatasetUnusable when it does not have the published md5 sum (None: there is none to compare with)."""
     if md5 is not None and hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise DatasetUnusable(
-            f"{name} does not have the published md5 sum {md5}: damaged, or another file of this name. Get it again, or "
-            "pass verify=False to read it as it is"
+            f"{name} does not have the published md5 sum {md5}: damaged, or another file of this name. Get it again, "
+            "or pass verify=False to read it as it is"
         )
     return content
 
@@ -137,7 +137,7 @@ def tar_members(archive: Path, wanted: Callable[[PurePosixPath], bool]) -> Itera
                     continue
                 if member.size > LARGEST_MEMBER:
                     raise DatasetUnusable(
-                        f"{shown(archive)}: {member.name} has {member.size} bytes, at most {LARGEST_MEMBER} are expected"
+                        f"{shown(archive)}: {member.name} has {member.size} bytes, more than {LARGEST_MEMBER}"
                     )
                 with tar.extractfile(member) as stream:
                     yield path, stream.read()

@@ -18,7 +18,6 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 

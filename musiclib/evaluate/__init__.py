@@ -47,6 +47,8 @@ def evaluate_features(
 ) -> dict[str, float | bool]:
     """Both probes: 'linear/<split>/top1', 'knn/<split>/top1', and what the linear probe chose: 'linear/selection/top1',
     'linear/l2', 'linear/C', 'linear/converged'. seed: of the split on which l2 is chosen."""
+    if train_y is None or test_y is None:
+        raise ValueError(f"{'train_y' if train_y is None else 'test_y'} is None: a probe needs labels")
     probe = linear_probe(train, train_y, test, test_y, seed=seed)
     return {
         f"linear/{split}/top1": probe["top1"],

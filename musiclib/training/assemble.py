@@ -70,12 +70,27 @@ def load_data(config: TrainConfig, root: str | os.PathLike | None, *, evaluate: 
             raise ValueError(
                 "validation is true; a streamed data set cannot be split, give PATH a train folder without it"
             )
-        return Streamed.open(config, "train"), Streamed.open(config, "test") if evaluate else None
+        streamed = Streamed.open(config, "train")
+        _refuse_unlabelled(config, streamed, evaluate)
+        return streamed, Streamed.open(config, "test") if evaluate else None
     train_set = load(config.dataset, "train", root=root, **config.dataset_options)
+    _refuse_unlabelled(config, train_set, evaluate)
     if config.validation:
         train_set, held = validation_split(train_set)
         return train_set, held if evaluate else None
     return train_set, load(config.dataset, "test", root=root, **config.dataset_options) if evaluate else None
+
+
+def _refuse_unlabelled(config: TrainConfig, train_set: Any, evaluate: bool) -> None:
+    """Unlabelled, before anything is trained, when labels will be asked of a set that has none."""
+    from musiclib.datasets import Unlabelled
+
+    if train_set.labels is None and (evaluate or config.method == "supervised"):
+        what = "the method supervised" if config.method == "supervised" else "a probe"
+        raise Unlabelled(
+            f"{config.dataset!r} has no labels, which {what} needs: train on it with --no-evaluate (evaluate=False), "
+            "and score the encoder on a labelled set"
+        )
 
 
 @dataclass(frozen=True)

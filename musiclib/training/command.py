@@ -16,7 +16,7 @@ from musiclib.config import TrainConfig, override, read_yaml
 from musiclib.training.assemble import view_configs
 from musiclib.training.steps import NonFinite, Stopped
 
-EXIT = {"usage": 2, "data": 3, "not finite": 4, "folder": 5, "stopped": 75}
+EXIT = {"lost": 1, "usage": 2, "data": 3, "not finite": 4, "folder": 5, "stopped": 75}
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -34,7 +34,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     what.add_argument("--method", help=f"music, a baseline, supervised, random or pixels (default {default['method']})")
     what.add_argument(
         "--dataset",
-        help=f"attributes, digits, fashion_mnist, cifar10, folder:PATH or imagenet:PATH (default {default['dataset']})",
+        help="attributes, digits, fashion_mnist, cifar10, cifar100, svhn, stl10, medmnist:NAME, folder:PATH or "
+        f"imagenet:PATH (default {default['dataset']})",
     )
     what.add_argument("--encoder", help=f"tiny, compact, resnet18 or resnet50 (default {default['encoder']})")
     what.add_argument("--epochs", type=int, help=f"passes over the training set (default {default['epochs']})")
@@ -102,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
             torch.set_num_threads(arguments.threads)
     except (OSError, TypeError, ValueError) as error:
         return _fail(error, "usage")
-    from musiclib.datasets import DatasetMissing
+    from musiclib.datasets import DatasetMissing, DatasetUnusable, LostWorker
 
     folder = Path(arguments.out) / "runs" / config.hash()
     try:
@@ -110,8 +111,10 @@ def main(argv: list[str] | None = None) -> int:
             config, folder, data_root=arguments.data_root, device=arguments.device, progress=not arguments.no_progress,
             evaluate=not arguments.no_evaluate, checkpoint_seconds=arguments.checkpoint_seconds,
         )  # fmt: skip
-    except DatasetMissing as error:
+    except (DatasetMissing, DatasetUnusable) as error:
         return _fail(error, "data")
+    except LostWorker as error:
+        return _fail(error, "lost")
     except NonFinite as error:
         return _fail(error, "not finite")
     except (
