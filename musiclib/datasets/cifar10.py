@@ -42,8 +42,8 @@ IMAGE_ARCHIVES = tuple(
 FOLDERS = (".", "cifar10", "cifar-10", "CIFAR10", "cifar-10-batches-bin", "cifar-10-batches-py")
 REMEDY = (
     f"pass download=True (162 MB from {URL}, checked), or put that archive, its *.bin files, cifar-10-batches-py, a "
-    "tree train/CLASS/*.jpg|png + test/CLASS/*, or such a tree as cifar10-images.tar[.xz|.gz] into ROOT/cifar10 and name "
-    "ROOT by root=, --data-root or MUSICLIB_DATA"
+    "tree train/CLASS/*.jpg|png + test/CLASS/*, or such a tree as cifar10-images.tar[.xz|.gz] into ROOT/cifar10 and "
+    "name ROOT by root=, --data-root or MUSICLIB_DATA"
 )
 
 

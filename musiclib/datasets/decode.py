@@ -32,7 +32,7 @@ def decode_images(
     workers: int | None = None,
     description: str = "decoding",
 ) -> UInt8[Tensor, "n c size size"]:
-    """Decode files (paths) or encoded images (bytes, or name and bytes) to (N, C, size, size) uint8, in the given order.
+    """Decode files (paths) or encoded images (bytes, or name and bytes) to (N, C, size, size) uint8, in their order.
 
     `resize=True` scales the shorter side to `size` (antialiased bicubic) and cuts the centre; `False` demands images
     that have `size` already. EXIF orientation is applied; 1 channel means luminance; `musiclib.datasets.picture` has
