@@ -208,10 +208,7 @@ def test_an_unreadable_file_is_an_error_that_names_it(public):
     words = as_nobody(lambda: counts(public / "t"))
     assert words == f"DatasetUnusable: {unreadable} cannot be read: Permission denied\n"
     words = as_nobody(lambda: list(ImageStream(public / "t", size=4, batch=2, workers=0).plain()))
-    assert (
-        words == f"DatasetUnusable: {unreadable} cannot be decoded as an image: [Errno 13] Permission denied: "
-        f"'{unreadable}'\n"
-    )
+    assert words == f"DatasetUnusable: {unreadable} cannot be read: Permission denied\n"
 
 
 @both_readers
@@ -278,11 +275,12 @@ def test_any_name_that_the_file_system_admits_works(tmp_path, reader, name):
     assert counts(folder, reader=reader) == {os.fsdecode(name): 3, "dog": 4}
     assert counts(folder, reader=reader) == {os.fsdecode(name): 3, "dog": 4}  # the second time from the cache
     (folder / "train" / "dog" / (os.fsdecode(name) + ".png")).write_bytes(b"no picture")
+    read = {
+        "folder": lambda: load(f"folder:{folder}", size=4),
+        "stream": lambda: list(ImageStream(folder, size=4, batch=1, workers=0).plain()),
+    }
     with pytest.raises(DatasetUnusable, match="cannot be decoded") as raised:
-        if reader == "folder":
-            load(f"folder:{folder}", size=4)
-        else:
-            list(ImageStream(folder, size=4, batch=1, workers=0).plain())
+        read[reader]()
     assert str(raised.value).isprintable()  # one line, whatever the name holds
 
 

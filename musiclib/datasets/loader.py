@@ -1,25 +1,25 @@
-"""Batches that worker processes decode, over torch's DataLoader, without its silences.
+"""Batches that worker processes decode ahead of their use, in a ring of shared memory.
 
-A batch is written straight into shared memory by the process that decodes it. Where that memory cannot be had (a
-container with a small /dev/shm), or a process is killed, or none answers, the iteration ends with a LostWorker that
-says what happened and what helps, in place of waiting for ever.
+Batch i is made by process i mod W and lies in place i mod 2W until it is asked for; then it is copied (to pinned memory
+where there is a GPU) and its place given to batch i + 2W. So every process is up to two batches ahead, the order is
+that of the rows whatever the number of processes, and nothing depends on the size of /dev/shm.
 """
 
 from __future__ import annotations
 
-import os
-import sys
+import contextlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, get_worker_info
 
-from musiclib.datasets.sources import one_line, shown
-from musiclib.datasets.workers import PATIENCE, LostWorker
+from musiclib.datasets.sources import shown
+from musiclib.datasets.workers import FORKS, Helpers, shared_bytes
 
-SHARED = "/dev/shm"
+AHEAD = 2  # batches that every process has made or is making before they are asked for
 
 
 def loaded(
@@ -32,72 +32,68 @@ def loaded(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """(positions (b,), pixels (b, *shape) uint8) for every array of positions in `rows`, in order.
 
-    decode    makes the pixels of one position, of the given shape; it runs in one of `workers` processes, or in this
-              one for 0. What it raises is raised here.
+    decode    makes the pixels of one position, of the given shape; it runs in one of `workers` processes (threads where
+              none can be forked), or in this one for 0. What it raises is raised here.
     name      of the data, for messages
+
+    LostWorker when a process is killed, or none answers.
     """
-    batches = DataLoader(
-        _Batches(decode, shape),
-        batch_size=None,  # the sampler's items are whole batches: a worker makes one at a time, nothing is collated
-        sampler=list(rows),
-        num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
-        timeout=PATIENCE if workers else 0,
-        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
-        # A generator of its own: the loader would otherwise draw its workers' seed from torch's global one.
-        generator=torch.Generator().manual_seed(0),
-    )
-    iterator = iter(batches)
-    for positions in rows:
-        try:
-            pixels = next(iterator)
-        except (RuntimeError, OSError, EOFError) as error:
-            raise LostWorker(_what_helps(name, one_line(error), shape, rows, workers)) from error
-        if isinstance(pixels, _OutOfMemory):
-            raise LostWorker(_what_helps(name, pixels.words, shape, rows, workers))
-        if isinstance(pixels, Exception):
-            raise pixels
-        yield torch.from_numpy(np.asarray(positions)), pixels
+    workers = min(workers, len(rows))
+    if not workers:
+        made = (_batch(decode, shape, row) for row in rows)
+    elif FORKS:
+        made = _forked(decode, shape, rows, workers, f"a batch of {shown(name)}")
+    else:
+        made = _threaded(decode, shape, rows, workers)
+    with contextlib.closing(made):
+        for row, pixels in zip(rows, made, strict=True):
+            yield torch.from_numpy(np.array(row)), pixels
 
 
-class _OutOfMemory:
-    """Stands for a batch that found no shared memory."""
-
-    def __init__(self, words: str) -> None:
-        self.words = words
+def _fill(into: np.ndarray, decode: Callable[[int], np.ndarray], row: np.ndarray) -> None:
+    for place, position in enumerate(row):
+        into[place] = decode(int(position))
 
 
-class _Batches(Dataset):
-    """Whole batches by their positions. An error is handed over like a batch, so that it arrives in one line."""
-
-    def __init__(self, decode: Callable[[int], np.ndarray], shape: tuple[int, ...]) -> None:
-        self.decode, self.shape = decode, shape
-
-    def __getitem__(self, positions: np.ndarray) -> Tensor | _OutOfMemory | Exception:
-        pixels = torch.empty((len(positions), *self.shape), dtype=torch.uint8)
-        if get_worker_info() is not None:
-            # Here, where a failure can be told: the thread that sends a batch on would drop it and say nothing.
-            try:
-                pixels.share_memory_()
-            except (RuntimeError, OSError) as error:
-                return _OutOfMemory(one_line(error))
-        try:
-            into = pixels.numpy()
-            for row, position in enumerate(positions):
-                into[row] = self.decode(int(position))
-        except Exception as error:
-            return error
-        return pixels
+def _batch(decode: Callable[[int], np.ndarray], shape: tuple[int, ...], row: np.ndarray) -> Tensor:
+    pixels = torch.empty(len(row), *shape, dtype=torch.uint8)
+    _fill(pixels.numpy(), decode, row)
+    return pixels
 
 
-def _what_helps(name: str, words: str, shape: Sequence[int], rows: Sequence[np.ndarray], workers: int) -> str:
-    largest = max(map(len, rows)) * int(np.prod(shape)) / 2**20
-    space = ""
-    if os.path.isdir(SHARED):
-        status = os.statvfs(SHARED)
-        space = f"{SHARED} has {status.f_bavail * status.f_frsize / 2**20:.0f} MiB free"
-    return (
-        f"a process that decodes {shown(name)} was lost ({words}). {workers} of them hold up to two batches of "
-        f"{largest:.0f} MiB each in shared memory; {space}. Free memory, allow more shared memory (docker run "
-        "--shm-size), use fewer workers or a smaller batch, or workers=0 to decode in this process"
-    )
+def _forked(
+    decode: Callable[[int], np.ndarray],
+    shape: tuple[int, ...],
+    rows: Sequence[np.ndarray],
+    workers: int,
+    doing: str,
+) -> Iterator[Tensor]:
+    ring = shared_bytes(AHEAD * workers, max(map(len, rows)), *shape)
+
+    def make(i: int) -> None:
+        _fill(ring[i % len(ring)], decode, rows[i])
+
+    remedy = "Free memory, use fewer workers or a smaller batch, or workers=0 to decode in this process"
+    with contextlib.closing(Helpers(make, workers, remedy)) as helpers:
+        for i in range(min(len(ring), len(rows))):
+            helpers.send(i % workers, i)
+        for i, row in enumerate(rows):
+            helpers.answer(i % workers, doing)
+            pixels = torch.empty(len(row), *shape, dtype=torch.uint8, pin_memory=torch.cuda.is_available())
+            pixels.copy_(torch.from_numpy(ring[i % len(ring), : len(row)]))
+            if i + len(ring) < len(rows):
+                helpers.send(i % workers, i + len(ring))
+            yield pixels
+
+
+def _threaded(
+    decode: Callable[[int], np.ndarray], shape: tuple[int, ...], rows: Sequence[np.ndarray], workers: int
+) -> Iterator[Tensor]:
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque = deque()
+        for row in rows:
+            waiting.append(pool.submit(_batch, decode, shape, row))
+            if len(waiting) > AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from musiclib.datasets.sources import DatasetUnusable, one_line, shown
+from musiclib.datasets.sources import DatasetUnusable, one_line, read_file, shown
 
 Image.init()
 # Formats that begin with a signature of their own. Pillow knows others, some of which take any bytes for an image (TGA)
@@ -83,7 +83,7 @@ def name_of(source: Source) -> str:
 def opened(source: Source) -> Iterator[Image.Image]:
     """The picture with its size and mode known and its pixels not yet decoded."""
     if isinstance(source, Path):
-        content = source.read_bytes()
+        content = read_file(source)
     else:
         content = source if isinstance(source, bytes) else source[1]
     with warnings.catch_warnings():

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import stat
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +27,10 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}")
     os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    permissions = stat.S_IMODE(partial.stat().st_mode)
     try:
         yield partial
+        partial.chmod(permissions)  # safetensors puts a private file in its place
         with partial.open("rb+") as stream:
             os.fsync(stream.fileno())
         os.replace(partial, path)

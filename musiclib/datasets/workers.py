@@ -2,7 +2,8 @@
 
 A process that is killed (most often by the kernel, for want of memory) ends the run with an error that says which one,
 what it was doing and what helps; so does one that stops answering. When this process dies, its helpers end by
-themselves after the piece of work they are at.
+themselves after the piece of work they are at. Results are written into memory that all of them share; it needs no
+space under /dev/shm, which is small in containers.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-PATIENCE = 600.0  # seconds without an answer from any process after which they count as lost
+PATIENCE = 600.0  # seconds without an answer after which a process counts as lost
 FORKS = sys.platform == "linux"
 
 
@@ -34,13 +35,98 @@ def usable_cores() -> int:
 
 
 def shared_bytes(*shape: int) -> np.ndarray:
-    """An array of bytes that forked processes write to in place. It needs no space under /dev/shm."""
+    """An array of bytes that forked processes write to in place."""
     count = int(np.prod(shape, dtype=np.int64))
     try:
         memory = mmap.mmap(-1, max(count, 1))
     except OSError as error:
         raise MemoryError(f"{count / 2**30:.1f} GiB for an array of {shape} bytes cannot be had") from error
     return np.frombuffer(memory, dtype=np.uint8, count=count).reshape(shape)
+
+
+class Helpers:
+    """`count` forked processes that answer what they are sent with `work(it)`, each in the order of its questions.
+
+    Forked, because a spawned child would run the caller's script a second time when that has no __main__ guard. The
+    children touch Pillow and numpy alone, so the threads that torch left behind do not matter to them. Closing kills
+    them: they hold no locks.
+    """
+
+    def __init__(self, work: Callable[[Any], Any], count: int, remedy: str) -> None:
+        context = multiprocessing.get_context("fork")
+        self.remedy = remedy
+        self.pipes: list[Connection] = []
+        self.processes: list[multiprocessing.Process] = []
+        for _ in range(count):
+            ours, theirs = context.Pipe()
+            self.pipes.append(ours)
+            process = context.Process(target=_serve, args=(work, theirs, list(self.pipes)), daemon=True)
+            process.start()
+            theirs.close()  # so that the end of the child is the end of the pipe
+            self.processes.append(process)
+
+    def send(self, k: int, question: Any) -> None:
+        with contextlib.suppress(OSError):  # the process is gone: waiting for its answer says so
+            self.pipes[k].send(question)
+
+    def answer(self, k: int, doing: str) -> Any:
+        """The next answer of process k, which has one ready or is worth waiting for. What was raised there is raised
+        here; LostWorker, naming what it was `doing`, when none comes."""
+        self.ready([k], doing)
+        try:
+            failed, answer = self.pipes[k].recv()
+        except (EOFError, OSError):
+            self.processes[k].join(5)
+            raise LostWorker(f"{_fate(self.processes[k])} while it was at {doing}. {self.remedy}") from None
+        if failed:
+            raise answer
+        return answer
+
+    def ready(self, asked: list[int], doing: str) -> list[int]:
+        """Those of the processes `asked` that have an answer or are gone."""
+        found = wait([self.pipes[k] for k in asked], timeout=PATIENCE)
+        if not found:
+            raise LostWorker(
+                f"none of {len(asked)} processes answered for {PATIENCE:.0f} s while they were at {doing}: is a file "
+                f"system hanging? {self.remedy}"
+            )
+        return [k for k in asked if self.pipes[k] in found]
+
+    def close(self) -> None:
+        for pipe, process in zip(self.pipes, self.processes, strict=True):
+            pipe.close()
+            process.kill()
+        for process in self.processes:
+            process.join()
+
+
+def _serve(work: Callable[[Any], Any], theirs: Connection, inherited: list[Connection]) -> None:
+    """A helper's life: work on what it is sent until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one cleans up
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for connection in inherited:
+        connection.close()
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            question = theirs.recv()
+            try:
+                answer = (False, work(question))
+            except Exception as error:
+                answer = (True, error)
+            theirs.send(answer)
+
+
+def _fate(process: multiprocessing.Process) -> str:
+    """How a process ended, in words."""
+    code = process.exitcode
+    if code is None:
+        how = "stopped answering"
+    elif code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+        how = f"was killed by {name}" + (", as the kernel does when memory runs out" if -code == signal.SIGKILL else "")
+    else:
+        how = f"ended with exit code {code}"
+    return f"process {process.pid} {how}"
 
 
 def spread(
@@ -67,82 +153,20 @@ def spread(
 def _forked(
     work: Callable[[int], Any], count: int, workers: int, says: Callable[[int], str]
 ) -> Iterator[tuple[int, Any]]:
-    # Forked, because a spawned child would run the caller's script a second time when that has no __main__ guard. The
-    # children touch Pillow and numpy alone, so the threads that torch left behind do not matter to them.
-    context = multiprocessing.get_context("fork")
-    helpers: dict[Connection, multiprocessing.Process] = {}
-    at: dict[Connection, int] = {}
-    waiting = iter(range(count))
-    try:
-        for _ in range(workers):
-            ours, theirs = context.Pipe()
-            helper = context.Process(target=_serve, args=(work, theirs, [*helpers, ours]), daemon=True)
-            helper.start()
-            theirs.close()  # so that the end of the child is the end of the pipe
-            helpers[ours] = helper
-        for ours in helpers:
-            _next(ours, waiting, at)
+    remedy = "Free memory, use fewer workers, or workers=1 to do the work in this process"
+    with contextlib.closing(Helpers(work, workers, remedy)) as helpers:
+        waiting, at = iter(range(count)), {}
+
+        def ask(k: int) -> None:
+            if (i := next(waiting, None)) is not None:
+                at[k] = i
+                helpers.send(k, i)
+
+        for k in range(workers):
+            ask(k)
         while at:
-            ready = wait(list(at), timeout=PATIENCE)
-            if not ready:
-                raise LostWorker(
-                    f"none of {len(at)} processes answered for {PATIENCE:.0f} s; the first was at "
-                    f"{says(min(at.values()))}. Is a file system hanging? workers=1 does the work in this process"
-                )
-            for ours in ready:
-                i = at.pop(ours)
-                try:
-                    failed, answer = ours.recv()
-                except (EOFError, OSError):
-                    raise _lost(helpers[ours], says(i)) from None
-                if failed:
-                    raise answer
-                _next(ours, waiting, at)
+            for k in helpers.ready(list(at), says(min(at.values()))):
+                i = at.pop(k)
+                answer = helpers.answer(k, says(i))
+                ask(k)
                 yield i, answer
-    finally:
-        for ours, helper in helpers.items():
-            ours.close()
-            helper.kill()
-        for helper in helpers.values():
-            helper.join()
-
-
-def _next(ours: Connection, waiting: Iterator[int], at: dict[Connection, int]) -> None:
-    """Send the next piece of work, if there is one."""
-    i = next(waiting, None)
-    if i is not None:
-        at[ours] = i
-        with contextlib.suppress(OSError):  # the process is gone: reading from it says so
-            ours.send(i)
-
-
-def _serve(work: Callable[[int], Any], theirs: Connection, inherited: list[Connection]) -> None:
-    """A helper's life: work on what it is sent until the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one cleans up
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for connection in inherited:
-        connection.close()
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            i = theirs.recv()
-            try:
-                answer = (False, work(i))
-            except Exception as error:
-                answer = (True, error)
-            theirs.send(answer)
-
-
-def _lost(helper: multiprocessing.Process, doing: str) -> LostWorker:
-    helper.join(5)
-    code = helper.exitcode
-    if code is None:
-        how = "closed its pipe"
-    elif code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        how = f"was killed by {name}" + (", as the kernel does when memory runs out" if -code == signal.SIGKILL else "")
-    else:
-        how = f"ended with exit code {code}"
-    return LostWorker(
-        f"process {helper.pid} {how} while it was at {doing}. Free memory, use fewer workers, or workers=1 to do the "
-        "work in this process"
-    )
