@@ -27,7 +27,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import psutil  # noqa: E402
 from reproduce_fixtures import PARAMETERS, write_notebook, write_profile  # noqa: E402
 
-from musiclib.record import now, provenance, write_json  # noqa: E402
+from musiclib.files import write_json  # noqa: E402
+from musiclib.record import now, provenance  # noqa: E402
 from reproduce.batch import executors, runner  # noqa: E402
 from reproduce.batch.processes import RESULT, marked  # noqa: E402
 from reproduce.judging import records  # noqa: E402

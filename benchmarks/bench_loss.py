@@ -22,7 +22,8 @@ import torch
 
 from musiclib import MusicLoss
 from musiclib.coding import segment_log_softmax
-from musiclib.record import provenance, write_json
+from musiclib.files import write_json
+from musiclib.record import provenance
 
 TIMED = (512, 64, 32)
 HELD = (128, 102, 80)

@@ -29,9 +29,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from musiclib.datasets import load
 from musiclib.encoders import build_encoder
+from musiclib.files import write_json
 from musiclib.methods.music import Music, MusicOptions
-from musiclib.record import provenance, write_json
-from musiclib.training.steps import batches
+from musiclib.pretrain.loop import batches
+from musiclib.record import provenance
 from musiclib.views import view_preset
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)

@@ -20,7 +20,8 @@ from pathlib import Path
 import torch
 
 from musiclib.encoders import build_encoder, mlp
-from musiclib.record import provenance, write_json
+from musiclib.files import write_json
+from musiclib.record import provenance
 from musiclib.views import two_views, view_preset
 
 

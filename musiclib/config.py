@@ -18,19 +18,14 @@ A configuration file holds the fields by name:
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
-import math
-import re
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import yaml
+from musiclib.schema import build, canonical, check_types, read_yaml
 
 UNTRAINED = ("random", "pixels")
 """Reference rows without training: a randomly initialised encoder, and the flattened images themselves."""
@@ -41,8 +36,6 @@ OPTIMISER_DEFAULTS = {
     "sgd": (0.1, 5.0e-4),  # the CIFAR-10 recipe of the method's follow-up code: peak 0.2 at batch 512
     "lars": (0.6, 1.0e-6),  # its ImageNet recipe: peak 4.8 at batch 2048
 }
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -89,7 +82,7 @@ class TrainConfig:
 
     watch: int | None = None
     """How many epochs are scored by nearest neighbours on a held-out part of the training set, into the curve. None:
-    as many as cost 2 % of the run, ten at most (`musiclib.training.accuracy`)."""
+    as many as cost 2 % of the run, ten at most (`musiclib.pretrain.accuracy`)."""
 
     def __post_init__(self) -> None:
         check_types(self, "TrainConfig")
@@ -171,115 +164,6 @@ def method_class(name: str) -> tuple[type | None, type | None]:
         known = ", ".join([*METHODS, "supervised", *UNTRAINED])
         raise ValueError(f"method {name!r} is not known; it has to be one of: {known}")
     return METHODS[name]
-
-
-def canonical(values: Any) -> str:
-    """JSON with sorted keys and no spaces, the same text for the same values; nan and infinity are errors."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """A dataclass from a mapping. Lists become tuples and integers floats where the field says so, no more."""
-    names = [f.name for f in dataclasses.fields(cls) if f.init]
-    for key in values:
-        if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise ValueError(f"{where} has no {key!r}{hint}; the names are: {', '.join(names)}")
-    hints = typing.get_type_hints(cls)
-    return cls(**{key: coerce(value, hints[key], f"{where}.{key}") for key, value in values.items()})
-
-
-def check_types(config: Any, where: str) -> None:
-    """Check the fields of a frozen dataclass against its annotations, in place (integers given for floats become
-    floats)."""
-    hints = typing.get_type_hints(type(config))
-    for f in dataclasses.fields(config):
-        object.__setattr__(config, f.name, coerce(getattr(config, f.name), hints[f.name], f"{where}.{f.name}"))
-
-
-def coerce(value: Any, hint: Any, where: str) -> Any:
-    """`value` as the type `hint`, or a TypeError that names the field, the value and the type."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return value
-    if origin in (typing.Union, types.UnionType):
-        for option in arguments:
-            try:
-                return coerce(value, option, where)
-            except TypeError:
-                continue
-    elif origin is Literal:
-        if value in arguments and not isinstance(value, bool):
-            return value
-        raise ValueError(f"{where} is {value!r}; it has to be one of: {', '.join(map(str, arguments))}")
-    elif origin is tuple and isinstance(value, (list, tuple)):
-        kinds = arguments[:1] * len(value) if arguments[-1:] == (Ellipsis,) else arguments
-        if len(kinds) == len(value):
-            return tuple(coerce(v, kind, f"{where}[{i}]") for i, (v, kind) in enumerate(zip(value, kinds, strict=True)))
-    elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if math.isfinite(value):
-            return float(value)
-        raise ValueError(f"{where} is {value!r}; it has to be finite")
-    elif hint is int:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-    elif hint is type(None):
-        if value is None:
-            return None
-    elif isinstance(value, origin or hint):
-        return dict(value) if isinstance(value, dict) else value
-    shown = getattr(hint, "__name__", str(hint)) if origin is None else str(hint).replace("typing.", "")
-    raise TypeError(f"{where} is {value!r} ({type(value).__name__}); it has to be {shown}")
-
-
-_REPLACED = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "float", "timestamp"))
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-6 is a number, on/off/yes/no and dates are text, and a key given twice is an error."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _REPLACED]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?$|^[-+]?\.(?:inf|Inf)$|^\.(?:nan|NaN)$"),
-    list("-+0123456789."),
-)
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
-    own = [loader.construct_object(k, deep=True) for k, _ in node.value if k.tag != "tag:yaml.org,2002:merge"]
-    for key in own:
-        if own.count(key) > 1:
-            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: the key {key!r} is given twice")
-    loader.flatten_mapping(node)  # what `<<: *name` brings stands first, so that own keys win
-    return {loader.construct_object(k, deep=True): loader.construct_object(v, deep=True) for k, v in node.value}
-
-
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-
-
-def read_yaml(text: str) -> Any:
-    """YAML to plain values, read safely and without surprises. Raises yaml.YAMLError naming the line."""
-    return yaml.load(text, Loader=_Loader)
-
-
-def read_mapping(path: str | Path) -> dict[str, Any]:
-    """A YAML file whose top level is a mapping. Raises ValueError naming the file and what is wrong with it."""
-    try:
-        content = read_yaml(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: {error}") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: is no UTF-8 text ({error})") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: must be a mapping of keys to values, not {type(content).__name__}")
-    return content
 
 
 def override(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:

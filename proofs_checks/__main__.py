@@ -20,7 +20,8 @@ import json
 import sys
 from pathlib import Path
 
-from musiclib.record import jsonable, now, provenance, write_json, write_text
+from musiclib.files import jsonable, write_json, write_text
+from musiclib.record import now, provenance
 from proofs_checks import RESULTS, report
 from proofs_checks.claims import CLAIMS, checks_of
 from proofs_checks.formal.record import carry_out as carry_out_formal

@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 # its import registers the checks
 import proofs_checks.checks  # noqa: F401
-from musiclib.record import sources_hash, write_json
+from musiclib.files import write_json
+from musiclib.record import sources_hash
 from proofs_checks import ROOT
 from proofs_checks.objective import Objective
 from proofs_checks.profiles import Profile, quick_examples

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from musiclib.config import read_mapping, read_yaml
+from musiclib.schema import read_mapping, read_yaml
 from reproduce import NOTEBOOKS, ROOT, tune
 from reproduce.batch import executors, runner
 from reproduce.batch.processes import Refused, cores

@@ -22,9 +22,10 @@ from typing import Any
 import yaml
 from tqdm import tqdm
 
-from musiclib.config import TrainConfig, read_mapping
-from musiclib.names import VARIANTS, method_of
-from musiclib.record import read_json, write_json
+from musiclib.config import TrainConfig
+from musiclib.files import read_json, write_json
+from musiclib.methods.names import VARIANTS, method_of
+from musiclib.schema import read_mapping
 
 SPACE = Path(__file__).with_name("tuning.yaml")
 
@@ -77,7 +78,7 @@ def search(
 ) -> dict[str, Any]:
     """Run the rounds for all rows; {row: {lr, options, score, trials, ...}}, also written to OUT/chosen.json.
 
-    methods: rows of `musiclib.names`: methods, variants of them with options of their own, and supervised.
+    methods: rows of `musiclib.methods.names`: methods, variants of them with options of their own, and supervised.
     base: fields of TrainConfig shared by all trials. Trials of one round run `workers` at a time. rounds: 1 stops after
     the learning rates; a later call with 2 finds those trials finished.
     """

@@ -2,8 +2,8 @@
 
 import pytest
 
-from musiclib.ablations import BUILDERS, Study, scaled_views, studies, verdict
 from musiclib.config import TrainConfig
+from musiclib.studies.ablations import BUILDERS, Study, scaled_views, studies, verdict
 from musiclib.views import ViewConfig, view_preset
 
 BASE = {

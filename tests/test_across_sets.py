@@ -8,9 +8,9 @@ from musiclib.config import TrainConfig
 from musiclib.datasets import load
 from musiclib.encoders import build_encoder
 from musiclib.evaluate import few_shot
-from musiclib.evaluate.across_sets import channels_of, evaluate_across, features_across
-from musiclib.evaluate.frozen import frozen_features
 from musiclib.pretrain import load_encoder, run
+from musiclib.studies.across_sets import channels_of, evaluate_across, features_across
+from musiclib.studies.frozen import frozen_features
 
 COLOUR = {"dataset": "attributes", "dataset_options": {"samples": 300}}
 

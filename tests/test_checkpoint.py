@@ -8,7 +8,7 @@ import os
 import pytest
 import torch
 
-from musiclib import checkpoint
+from musiclib.pretrain import checkpoint
 
 
 def some_state(generator: torch.Generator) -> dict:

@@ -4,8 +4,14 @@ import math
 
 import pytest
 
-from musiclib import comparison
-from musiclib.comparison import (
+from musiclib.config import TrainConfig
+from musiclib.datasets import DatasetMissing
+from musiclib.methods import METHODS
+from musiclib.methods.names import FAMILIES, NAMES, family, row_of
+from musiclib.pretrain.loop import Stopped
+from musiclib.statistics import Interval, mean_interval
+from musiclib.studies import comparison
+from musiclib.studies.comparison import (
     Runs,
     configurations,
     decided,
@@ -18,12 +24,6 @@ from musiclib.comparison import (
     survives,
     train,
 )
-from musiclib.config import TrainConfig
-from musiclib.datasets import DatasetMissing
-from musiclib.intervals import Interval, mean_interval
-from musiclib.methods import METHODS
-from musiclib.names import FAMILIES, NAMES, family, row_of
-from musiclib.training.steps import Stopped
 
 SHARED = {"dataset": "digits", "dataset_options": {}, "encoder": "tiny", "batch": 64, "views": {}}
 

@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from musiclib.config import TrainConfig, build, override, read_yaml
+from musiclib.config import TrainConfig, override
 from musiclib.methods.music import MusicOptions
+from musiclib.schema import build, read_yaml
 
 
 def test_a_round_trip_through_json_gives_the_same_configuration():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from musiclib.cost import LOSSES, flops, head, loss_alone, peak_mebibytes, side_by_side
+from musiclib.studies.cost import LOSSES, flops, head, loss_alone, peak_mebibytes, side_by_side
 
 MIB = 2**20
 

@@ -7,8 +7,8 @@ import torch
 
 from musiclib import MusicLoss
 from musiclib.config import TrainConfig
-from musiclib.dynamics import escape_curvature, escape_direction, escape_from_uniform, free_codes, network_steps
 from musiclib.monitor import collapse_values
+from musiclib.studies.dynamics import escape_curvature, escape_direction, escape_from_uniform, free_codes, network_steps
 
 N, S, K = 6, 2, 4
 SMALL = {"dataset": "digits", "encoder": "tiny", "batch": 64, "lr": 0.5, "options": {"segments": 4, "units": 4}}

@@ -6,8 +6,8 @@ import torch
 from musiclib.config import TrainConfig
 from musiclib.datasets import load
 from musiclib.evaluate import evaluate_features
-from musiclib.evaluate.frozen import cluster_metrics, frozen_codes, frozen_features
 from musiclib.pretrain import load_method, run
+from musiclib.studies.frozen import cluster_metrics, frozen_codes, frozen_features
 from musiclib.views import plain, view_preset
 
 SMALL = {"segments": 4, "units": 5, "projector": [16]}

@@ -10,10 +10,10 @@ from musiclib.config import TrainConfig
 from musiclib.datasets import load
 from musiclib.datasets.imageset import stratified_indices
 from musiclib.evaluate import frozen_subset, label_draws, linear_probe
-from musiclib.evaluate.few_labels import chosen_rate, draw_spread, fine_tuned_few_labels, frozen_few_labels, seed_means
 from musiclib.evaluate.reference import random_encoder, raw_pixels
 from musiclib.evaluate.semi_supervised import FineTuneOptions, choose_rate, fine_tune_on
 from musiclib.pretrain import run
+from musiclib.studies.few_labels import chosen_rate, draw_spread, fine_tuned_few_labels, frozen_few_labels, seed_means
 from musiclib.views import view_preset
 
 

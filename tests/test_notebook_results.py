@@ -5,7 +5,7 @@ import json
 import matplotlib.pyplot as plt
 import pytest
 
-from musiclib.notebook import PROJECT, Results, anchored
+from musiclib.studies.results import PROJECT, Results, anchored
 
 
 def test_a_finished_notebook_leaves_its_figures_numbers_and_claims(tmp_path, monkeypatch):

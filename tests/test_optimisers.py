@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from musiclib.training.optimisers import (
+from musiclib.pretrain.optimisers import (
     LARS,
     build_optimiser,
     learning_rate,

@@ -11,12 +11,12 @@ from matplotlib.collections import PatchCollection
 from scipy import stats
 
 from musiclib import joint_distribution
-from musiclib.intervals import t_interval
 from musiclib.plots.ablation import response
 from musiclib.plots.codes import joint_heatmap, piano_keys, usage_histogram
 from musiclib.plots.comparison import accuracy_dots
 from musiclib.plots.style import OKABE_ITO
 from musiclib.plots.training import loss_curves, term_bounds
+from musiclib.statistics import t_interval
 
 
 def curve(shift=0.0, epochs=4):

@@ -3,10 +3,10 @@
 import pytest
 from matplotlib.colors import to_hex
 
-from musiclib.intervals import t_interval
-from musiclib.names import NAMES
+from musiclib.methods.names import NAMES
 from musiclib.plots.ablation import COLLAPSED, ablation, accuracy_against_cost, cost_over, methods_over
 from musiclib.plots.style import OKABE_ITO
+from musiclib.statistics import t_interval
 
 VALUES = {
     "linear probe": {"0": {0: 0.6, 1: 0.7, 2: 0.65}, "1": {0: 0.8}, "2": {}},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from musiclib.names import NAMES
+from musiclib.methods.names import NAMES
 from musiclib.plots.comparison import accuracy_curves
 
 CURVES = {

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from musiclib.intervals import mean_interval, t_interval
-from musiclib.names import NAMES
+from musiclib.methods.names import NAMES
 from musiclib.plots.comparison import SHADES, difference_dots, dot_panels, health_curves
+from musiclib.statistics import mean_interval, t_interval
 
 VALUES = {"music": [0.6, 0.7, 0.8], "simclr": [0.5, 0.9], "pixels": [0.4], "byol": []}
 

@@ -13,8 +13,8 @@ import torch
 from matplotlib.colors import to_hex
 
 import musiclib.plots
-from musiclib.intervals import Interval, mean_interval, t_interval
 from musiclib.plots.style import clip_percent, grey_levels, mean_curve, mean_marks, paint, picture, save_svg
+from musiclib.statistics import Interval, mean_interval, t_interval
 
 UNKIND = """
 text.usetex: True

@@ -12,14 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
-from musiclib import checkpoint, datasets, record
+from musiclib import datasets, files
 from musiclib.config import TrainConfig
 from musiclib.methods import METHODS
-from musiclib.pretrain import FolderTaken, load_encoder, load_method, run
-from musiclib.training.assemble import Streamed, build_method, view_configs
-from musiclib.training.command import main
-from musiclib.training.progress import Display, duration, levels
-from musiclib.training.steps import NonFinite, TrainState, Watch, batches, derived_seed, epoch_order
+from musiclib.pretrain import FolderTaken, checkpoint, load_encoder, load_method, run
+from musiclib.pretrain.__main__ import main
+from musiclib.pretrain.assemble import Streamed, build_method, view_configs
+from musiclib.pretrain.loop import NonFinite, TrainState, Watch, batches, derived_seed, epoch_order
+from musiclib.pretrain.progress import Display, duration, levels
 from musiclib.views import plain, two_views
 
 SMALL = {"dataset": "digits", "encoder": "tiny", "epochs": 1, "batch": 256, "options": {"segments": 4, "units": 4}}
@@ -131,8 +131,8 @@ def finished(tmp_path_factory):
 
 def test_the_record_says_what_was_run_where_and_what_came_out(finished):
     config, folder, done = finished
-    assert done == record.read_json(folder / "record.json")
-    assert done == record.read_lines(folder.parent.parent / "records.jsonl")[0]
+    assert done == files.read_json(folder / "record.json")
+    assert done == files.read_lines(folder.parent.parent / "records.jsonl")[0]
     assert (done["schema"], done["status"], done["kind"], done["error"]) == (1, "done", "pretrain", None)
     assert done["run"] == config.hash()
     assert TrainConfig.from_dict(done["config"]) == config.resolved()
@@ -160,16 +160,16 @@ def test_the_record_says_what_was_run_where_and_what_came_out(finished):
 
 def test_a_finished_run_returns_at_once_and_is_listed_once(finished, monkeypatch):
     config, folder, done = finished
-    monkeypatch.setattr("musiclib.pretrain._run", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("musiclib.pretrain.lifecycle._run", lambda *_: pytest.fail("trained again"))
     assert run(config, folder, progress=False) == done
-    assert len(record.read_lines(folder.parent.parent / "records.jsonl")) == 1
+    assert len(files.read_lines(folder.parent.parent / "records.jsonl")) == 1
 
 
 def test_the_folder_of_another_run_is_refused(finished):
     _, folder, done = finished
     with pytest.raises(FolderTaken, match=done["run"]):
         run(small(epochs=3), folder, progress=False)
-    assert record.read_json(folder / "record.json") == done
+    assert files.read_json(folder / "record.json") == done
 
 
 def test_the_encoder_comes_back_trained(finished):
@@ -248,7 +248,7 @@ def test_a_value_that_is_not_finite_stops_the_run_and_says_where(tmp_path):
     config = small(epochs=4, lr=1e30, warmup_epochs=0.0)
     with pytest.raises(NonFinite, match=r"step \d+: .* is not finite at learning rate \S+e\+\d\d\. .*step-000000000"):
         run(config, tmp_path / "r", progress=False)
-    failed = record.read_json(tmp_path / "r" / "record.json")
+    failed = files.read_json(tmp_path / "r" / "record.json")
     assert failed["status"] == "failed"
     assert failed["error"]["type"] == "NonFinite"
     assert failed["error"]["step"] >= 1
@@ -325,7 +325,7 @@ def test_the_command_shows_its_configuration_and_runs_it(tmp_path, capsys):
     assert shown["run"] == small(batch=448).hash()
     assert main([*arguments, "--no-progress"]) == 0
     assert "linear/test/top1" in capsys.readouterr().out
-    assert len(record.read_lines(tmp_path / "records.jsonl")) == 1
+    assert len(files.read_lines(tmp_path / "records.jsonl")) == 1
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_exit_codes_tell_what_went_wrong(tmp_path, capsys, monkeypatch, argument
 
 def test_a_foreign_folder_has_an_exit_code_of_its_own(tmp_path, capsys):
     config = small()
-    record.write_json(tmp_path / "runs" / config.hash() / "config.json", small(seed=1).to_dict())
+    files.write_json(tmp_path / "runs" / config.hash() / "config.json", small(seed=1).to_dict())
     file = tmp_path / "c.yaml"
     file.write_text(json.dumps(config.to_dict()))
     assert main(["--config", str(file), "--out", str(tmp_path)]) == 5

@@ -11,15 +11,15 @@ import torch
 from torch import nn
 from two_processes import in_two_processes
 
-from musiclib import checkpoint, datasets, record
+from musiclib import datasets, files
 from musiclib.config import TrainConfig
 from musiclib.distributed import gather_batch
 from musiclib.methods.base import Method, Output
 from musiclib.objective import music_terms
-from musiclib.pretrain import run
-from musiclib.training.assemble import build_method, view_configs
-from musiclib.training.optimisers import build_optimiser
-from musiclib.training.steps import TrainState, local_randomness, train
+from musiclib.pretrain import checkpoint, run
+from musiclib.pretrain.assemble import build_method, view_configs
+from musiclib.pretrain.loop import TrainState, local_randomness, train
+from musiclib.pretrain.optimisers import build_optimiser
 
 CPU = torch.device("cpu")
 
@@ -81,9 +81,9 @@ def test_torchrun_trains_the_run_of_one_process(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "runs" / config.hash()
-    together = record.read_json(folder / "record.json")
+    together = files.read_json(folder / "record.json")
     assert together["environment"]["processes"] == 2
-    assert len(record.read_lines(tmp_path / "records.jsonl")) == 1
+    assert len(files.read_lines(tmp_path / "records.jsonl")) == 1
     for name in ("loss", "diagonal", "off_diagonal", "invariance"):
         assert together["curve"][0][name] == pytest.approx(alone["curve"][0][name], rel=1e-3, abs=1e-4)
     one, two = (checkpoint.load(path / "checkpoint")["method"] for path in (tmp_path / "alone", folder))
@@ -97,6 +97,6 @@ def test_torchrun_trains_the_run_of_one_process(tmp_path):
 
 
 def test_a_batch_that_the_processes_cannot_share_equally_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr("musiclib.pretrain.world_size", lambda: 3)
+    monkeypatch.setattr("musiclib.pretrain.lifecycle.world_size", lambda: 3)
     with pytest.raises(ValueError, match="multiple of the 3 processes"):
         run(TrainConfig(dataset="digits", encoder="tiny", batch=64), tmp_path, progress=False)

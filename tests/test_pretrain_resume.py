@@ -12,11 +12,11 @@ import time
 import pytest
 import torch
 
-from musiclib import checkpoint, record
+from musiclib import files
 from musiclib.config import TrainConfig
 from musiclib.methods import METHODS
-from musiclib.pretrain import run
-from musiclib.training.command import main
+from musiclib.pretrain import checkpoint, run
+from musiclib.pretrain.__main__ import main
 
 # 1346 training digits: 6 steps an epoch.
 COMMON = {"dataset": "digits", "encoder": "tiny", "batch": 224, "epochs": 2}
@@ -87,7 +87,7 @@ def crash(config, folder, step, monkeypatch):
         patch.setattr(cls, "after_step", failing)
         with pytest.raises(Crash):
             run(config, folder, progress=False, evaluate=False, checkpoint_seconds=0.0)
-    assert record.read_json(folder / "record.json")["error"]["type"] == "Crash"
+    assert files.read_json(folder / "record.json")["error"]["type"] == "Crash"
     assert checkpoint.complete(folder / "checkpoint")[0].name == f"step-{step:09d}"
 
 

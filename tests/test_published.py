@@ -5,7 +5,7 @@ import math
 import pytest
 
 from musiclib.methods import METHODS
-from musiclib.published import PROBES, differences, gap, published
+from musiclib.studies.published import PROBES, differences, gap, published
 
 OURS = {"encoder": "compact", "epochs": 8, "batch": 256}
 

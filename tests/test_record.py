@@ -13,12 +13,12 @@ import pytest
 import torch
 
 import musiclib
-from musiclib import record
+from musiclib import files, record
 
 
 def _append_many(path, name):
     for i in range(40):
-        record.append_line(path, {"who": name, "i": i, "text": "x" * 5000})
+        files.append_line(path, {"who": name, "i": i, "text": "x" * 5000})
 
 
 def test_lines_of_processes_side_by_side_do_not_mix(tmp_path):
@@ -33,43 +33,43 @@ def test_lines_of_processes_side_by_side_do_not_mix(tmp_path):
 
 def test_a_line_cut_short_spoils_no_other(tmp_path):
     path = tmp_path / "records.jsonl"
-    record.append_line(path, {"n": 1})
+    files.append_line(path, {"n": 1})
     with path.open("a") as file:
         file.write('{"n": 2, "half')
-    record.append_line(path, {"n": 3})
-    assert record.read_lines(path) == [{"n": 1}, {"n": 3}]
-    assert record.read_lines(tmp_path / "missing") == []
+    files.append_line(path, {"n": 3})
+    assert files.read_lines(path) == [{"n": 1}, {"n": 3}]
+    assert files.read_lines(tmp_path / "missing") == []
 
 
 def test_once_appends_the_same_line_once(tmp_path):
     path = tmp_path / "records.jsonl"
     for value in (1, 2, 1, 1):
-        record.append_line(path, {"n": value}, once=True)
-    assert record.read_lines(path) == [{"n": 1}, {"n": 2}]
-    record.append_line(path, {"n": 1})
-    assert len(record.read_lines(path)) == 3
+        files.append_line(path, {"n": value}, once=True)
+    assert files.read_lines(path) == [{"n": 1}, {"n": 2}]
+    files.append_line(path, {"n": 1})
+    assert len(files.read_lines(path)) == 3
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.json"
-    record.write_json(path, {"n": 1})
+    files.write_json(path, {"n": 1})
     with pytest.raises(TypeError):
-        record.write_json(path, {"n": object()})
-    assert record.read_json(path) == {"n": 1}
+        files.write_json(path, {"n": object()})
+    assert files.read_json(path) == {"n": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_reading_a_missing_or_broken_file_gives_none(tmp_path):
     (tmp_path / "broken.json").write_text('{"n": ')
-    assert record.read_json(tmp_path / "broken.json") is None
-    assert record.read_json(tmp_path / "missing.json") is None
+    assert files.read_json(tmp_path / "broken.json") is None
+    assert files.read_json(tmp_path / "missing.json") is None
 
 
 def test_values_become_what_json_can_hold(tmp_path):
     values = {"t": torch.tensor([1.5, math.nan]), "n": np.float32(0.5), "b": np.bool_(True), "inf": math.inf,
               "path": tmp_path, 3: (1, 2)}  # fmt: skip
     expected = {"t": [1.5, None], "n": 0.5, "b": True, "inf": None, "path": str(tmp_path), "3": [1, 2]}
-    assert record.jsonable(values) == expected
+    assert files.jsonable(values) == expected
 
 
 def test_the_hash_of_the_sources_sees_every_change(tmp_path):
@@ -117,9 +117,9 @@ def test_provenance_names_versions_device_and_threads():
 
 
 def test_a_folder_has_one_writer(tmp_path):
-    with record.exclusive(tmp_path), pytest.raises(record.FolderInUse, match="in use"), record.exclusive(tmp_path):
+    with files.exclusive(tmp_path), pytest.raises(files.FolderInUse, match="in use"), files.exclusive(tmp_path):
         pass
-    with record.exclusive(tmp_path):
+    with files.exclusive(tmp_path):
         pass
 
 

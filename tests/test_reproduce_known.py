@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from musiclib import record as store
+from musiclib import files
 from musiclib.config import TrainConfig
-from musiclib.notebook import Results
+from musiclib.studies.results import Results
 from reproduce.batch import known
 
 CONFIG = TrainConfig(
@@ -35,7 +35,7 @@ def test_a_fresh_folder_with_known_records_trains_and_computes_nothing_again(bat
     fresh = tmp_path / "fresh"
     assert known.adopt(fresh, tmp_path / "known") == known.Adopted(runs=1, evaluations=1, foreign=0)
     monkeypatch.setenv("MUSICLIB_RUNS", str(fresh / "runs"))
-    monkeypatch.setattr("musiclib.pretrain._run", None)  # training would fail
+    monkeypatch.setattr("musiclib.pretrain.lifecycle._run", None)  # training would fail
     nb = Results("x", fresh / "notebooks" / "x")
     assert nb.train(CONFIG) == json.loads(json.dumps(record))
     assert nb.kept({"of": CONFIG.hash()}, lambda: pytest.fail("computed again")) == 0.25
@@ -61,6 +61,6 @@ def test_keeping_twice_adds_nothing_and_adopting_twice_neither(batch, tmp_path):
 )
 def test_what_other_code_made_or_did_not_finish_is_not_taken_as_done(batch, tmp_path, change, foreign):
     line = {**batch[1], **change}
-    store.append_line(tmp_path / "known" / "records.jsonl", line)
+    files.append_line(tmp_path / "known" / "records.jsonl", line)
     assert known.adopt(tmp_path / "fresh", tmp_path / "known") == known.Adopted(0, 0, foreign)
     assert not list((tmp_path / "fresh").rglob("record.json"))

@@ -7,7 +7,7 @@ import json
 import pytest
 from reproduce_fixtures import PARAMETERS, write_notebook, write_profile
 
-from musiclib.config import read_yaml
+from musiclib.schema import read_yaml
 from reproduce.planning.parameters import Parameter, from_text, problem_with, read_notebook
 from reproduce.planning.plan import build, profile_names
 

@@ -8,7 +8,7 @@ import math
 import pytest
 from reproduce_fixtures import training_record, write_records
 
-from musiclib.names import MUSIC
+from musiclib.methods.names import MUSIC
 from reproduce.judging import compare, records, tables, verdicts
 
 # -- reading -------------------------------------------------------------------------------------------------------

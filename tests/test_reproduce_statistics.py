@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from musiclib.intervals import holm, p_value
+from musiclib.statistics import holm, p_value
 from reproduce.judging.statistics import mean_interval, paired_difference, repeated, share_interval, welch_difference
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from musiclib.config import TrainConfig, read_mapping
+from musiclib.config import TrainConfig
+from musiclib.schema import read_mapping
 from reproduce import tune
 
 ROOT = Path(__file__).parents[1]

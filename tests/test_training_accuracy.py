@@ -8,8 +8,8 @@ import torch
 from musiclib.config import TrainConfig
 from musiclib.datasets import load
 from musiclib.pretrain import load_method, run
-from musiclib.training.accuracy import BANK, QUERIES, SHARE, accuracy_watch, scored_epochs, split_bank, unscored
-from musiclib.training.assemble import view_configs
+from musiclib.pretrain.accuracy import BANK, QUERIES, SHARE, accuracy_watch, scored_epochs, split_bank, unscored
+from musiclib.pretrain.assemble import view_configs
 
 CPU = torch.device("cpu")
 SHORT = {"method": "music", "dataset": "digits", "encoder": "tiny", "epochs": 3, "batch": 128, "precision": "float32"}

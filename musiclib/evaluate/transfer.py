@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from musiclib.datasets import ImageSet
 from musiclib.evaluate.features import extract, match_channels
+from musiclib.evaluate.probes import evaluate_features
 from musiclib.views import ViewConfig
 
 
@@ -48,8 +49,6 @@ def transfer_probe(
     view: that of the pre-training, because the encoder knows images of that size and normalisation; the new images are
     resized to it. channels: what the encoder takes (1 or 3); the images are made to match.
     """
-    from musiclib.evaluate import evaluate_features  # the package's face imports this file
-
     if train.name != test.name:
         raise ValueError(f"train is {train.name!r} and test {test.name!r}: both must be of the set that is probed")
     sides = [

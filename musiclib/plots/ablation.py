@@ -12,8 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from musiclib.intervals import t_interval
-from musiclib.names import NAMES
+from musiclib.methods.names import NAMES
 from musiclib.plots.style import (
     DASHES,
     GREY,
@@ -29,6 +28,7 @@ from musiclib.plots.style import (
     plain_log,
     tidy,
 )
+from musiclib.statistics import t_interval
 
 COLLAPSED = OKABE_ITO[7]
 

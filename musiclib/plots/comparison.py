@@ -1,6 +1,7 @@
 """Figures of comparisons: rows side by side in panels, paired differences, health and accuracy over training.
 
-Colour and mark of a row are those of its family (`musiclib.names.FAMILIES`): how the method keeps from collapsing.
+Colour and mark of a row are those of its family (`musiclib.methods.names.FAMILIES`): how the method keeps from
+collapsing.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from typing import Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from musiclib.intervals import Interval, t_interval
-from musiclib.names import FAMILIES, MUSIC, NAMES, family
+from musiclib.methods.names import FAMILIES, MUSIC, NAMES, family
 from musiclib.plots.style import (
     DASHES,
     GREY,
@@ -28,6 +28,7 @@ from musiclib.plots.style import (
     plain_log,
     tidy,
 )
+from musiclib.statistics import Interval, t_interval
 
 SHADES = dict(
     zip(FAMILIES, (OKABE_ITO[1], OKABE_ITO[0], OKABE_ITO[2], OKABE_ITO[3], OKABE_ITO[4], "#8a8a8a"), strict=True)

@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from musiclib.intervals import t_interval
 from musiclib.plots.style import Picture
 from musiclib.plots.theory import Panel, panels
+from musiclib.statistics import t_interval
 
 Row = Mapping[str, Any]
 REMEDIES = {

@@ -13,7 +13,8 @@ from typing import Any
 from tqdm import tqdm
 
 import proofs_checks
-from musiclib.record import jsonable, provenance, read_json, write_json
+from musiclib.files import jsonable, read_json, write_json
+from musiclib.record import provenance
 
 RESULTS = proofs_checks.RESULTS / "explore"
 

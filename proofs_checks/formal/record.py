@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from musiclib.record import now, write_json
+from musiclib.files import write_json
+from musiclib.record import now
 from proofs_checks import RESULTS
 from proofs_checks.formal.compile import (
     FOLDER,

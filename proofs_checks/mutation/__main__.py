@@ -18,7 +18,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from musiclib.record import now, provenance, write_json, write_text
+from musiclib.files import write_json, write_text
+from musiclib.record import now, provenance
 from proofs_checks import RESULTS
 from proofs_checks.mutation.guarantees import break_between_processes
 from proofs_checks.mutation.mutants import FILES, fingerprint

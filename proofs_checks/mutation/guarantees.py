@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from musiclib.config import read_yaml
+from musiclib.schema import read_yaml
 from proofs_checks import ROOT
 from proofs_checks.mutation.mutants import copy_files, run_pytest
 

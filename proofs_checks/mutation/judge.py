@@ -32,7 +32,7 @@ from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
 from tqdm import tqdm
 
-from musiclib.record import append_line
+from musiclib.files import append_line
 
 
 def _run(item: pytest.Item) -> tuple[bool, float]:

@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from musiclib.config import read_yaml
-from musiclib.record import read_json, read_lines, write_json, write_text
+from musiclib.files import read_json, read_lines, write_json, write_text
+from musiclib.schema import read_yaml
 from proofs_checks import ROOT
 from proofs_checks.mutation.guarantees import BETWEEN_PROCESSES, break_between_processes
 from proofs_checks.mutation.mutants import FILES, JUDGES, Mutant, copy_files, mutants_of, run_pytest, sources

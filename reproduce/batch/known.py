@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from musiclib import files
 from musiclib import record as store
 from musiclib.config import TrainConfig
 from reproduce.judging import records
@@ -36,20 +37,20 @@ def keep(result: Path, known: Path) -> tuple[int, int]:
     """Append the finished runs, the notebooks' lines and the kept evaluations of `result` to the records in `known`,
     each once; the numbers of new records and of new evaluations."""
     known.mkdir(parents=True, exist_ok=True)
-    there = {json.dumps(line, sort_keys=True) for line in store.read_lines(known / records.FILE)}
-    found = store.read_lines(result / records.FILE)
-    found += [line for path in sorted(result.glob("runs/*/record.json")) if (line := store.read_json(path))]
+    there = {json.dumps(line, sort_keys=True) for line in files.read_lines(known / records.FILE)}
+    found = files.read_lines(result / records.FILE)
+    found += [line for path in sorted(result.glob("runs/*/record.json")) if (line := files.read_json(path))]
     fresh = {
         text: line
         for line in found
         if line.get("status") == "done" and (text := json.dumps(line, sort_keys=True)) not in there
     }
     for line in fresh.values():
-        store.append_line(known / records.FILE, line)
-    names = {line["name"] for line in store.read_lines(known / KEPT)}
+        files.append_line(known / records.FILE, line)
+    names = {line["name"] for line in files.read_lines(known / KEPT)}
     evaluations = [path for path in sorted(result.glob("kept/*.json")) if path.stem not in names]
     for path in evaluations:
-        store.append_line(known / KEPT, {"name": path.stem, "content": store.read_json(path)})
+        files.append_line(known / KEPT, {"name": path.stem, "content": files.read_json(path)})
     return len(fresh), len(evaluations)
 
 
@@ -66,13 +67,13 @@ def adopt(result: Path, known: Path) -> Adopted:
         folder = result / "runs" / line["run"]
         if (folder / "config.json").exists():
             continue
-        store.write_json(folder / "config.json", config.resolved().to_dict())
-        store.write_json(folder / "record.json", {k: v for k, v in line.items() if k != "_line"})
+        files.write_json(folder / "config.json", config.resolved().to_dict())
+        files.write_json(folder / "record.json", {k: v for k, v in line.items() if k != "_line"})
         runs += 1
     evaluations = 0
-    for line in store.read_lines(known / KEPT):
+    for line in files.read_lines(known / KEPT):
         path = result / "kept" / f"{Path(line['name']).name}.json"
         if not path.exists():
-            store.write_json(path, line["content"])
+            files.write_json(path, line["content"])
             evaluations += 1
     return Adopted(runs, evaluations, foreign)

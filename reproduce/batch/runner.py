@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from musiclib import files
 from musiclib import record as store
 from reproduce import EXECUTED, FAILURE, LOG, PARTIAL
 from reproduce.batch.processes import RESULT, RUN, Refused, cores, end_all, free_mb, gpus, only_runner, prepare_folder
@@ -148,7 +149,7 @@ def run(
             batch.progress.say(f"note   {note}" + (f"; ended {leftovers} processes that it left" if leftovers else ""))
         if batch.summary.skipped:
             batch.progress.say(f"note   {len(batch.summary.skipped)} of {len(plan.jobs)} jobs are done already")
-        store.write_json(result / "plan.json", describe(plan, batch))
+        files.write_json(result / "plan.json", describe(plan, batch))
         for job in plan.jobs:
             if job not in todo:
                 batch.note_done(job)  # in case the last runner was killed between the record and its line
@@ -283,7 +284,7 @@ class Batch:
             "threads": max(1, self.threads // max(1, job.processes)),
             "environment": extra,
         }
-        store.write_json(folder / SPEC, spec)
+        files.write_json(folder / SPEC, spec)
         with (folder / LOG).open("a", encoding="utf-8") as log:
             log.write(f"==== {store.now()} {job.id} {token}\n")
         handle = self.executor.start(folder / SPEC, token, job.limit_minutes)
@@ -326,7 +327,7 @@ class Batch:
             }
         if found is None:
             (folder / RECORD).unlink(missing_ok=True)
-            store.write_json(folder / FAILURE, failure)
+            files.write_json(folder / FAILURE, failure)
         self.write_line(attempt.job, found, failure, attempt)
         if found is not None:
             self.summary.done.append(job.id)
@@ -354,9 +355,9 @@ class Batch:
         for trained in sorted([*folder.glob("runs/*/record.json"), *self.result.glob("runs/*/record.json")]):
             line = read_json(trained)
             if line and not records.faults(line) and (line["run"], line["time"].get("started")) not in there:
-                store.append_line(path, line)
+                files.append_line(path, line)
         found = found or {}
-        store.append_line(
+        files.append_line(
             path,
             {
                 "schema": records.SCHEMA,
@@ -391,5 +392,5 @@ def where(failure: dict) -> str:
 
 
 def read_json(path: Path) -> dict | None:
-    found = store.read_json(path)
+    found = files.read_json(path)
     return found if isinstance(found, dict) else None

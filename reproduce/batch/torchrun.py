@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from musiclib import record as store
+from musiclib import files
 
 PORT = 29511  # of the rendezvous between machines
 
@@ -41,11 +41,11 @@ def execute(spec: dict) -> dict | None:
     record.json, which carries the token of this attempt, only from that record."""
     out = Path(spec["out"])
     config = out / "config.yaml"
-    store.write_json(config, spec["values"])  # JSON is YAML
+    files.write_json(config, spec["values"])  # JSON is YAML
     code = subprocess.run(command(spec, config, dict(os.environ)), check=False).returncode
     if int(os.environ.get("MUSICLIB_NODE", 0)):
         return None if code == 0 else failure(f"torchrun ended with code {code} on this machine")
-    found = store.read_json(out / "runs" / spec["hash"] / "record.json")
+    found = files.read_json(out / "runs" / spec["hash"] / "record.json")
     if found is None:
         return failure(f"musiclib.pretrain ended with code {code} and left no record; its last words are in the log")
     if found.get("status") != "done" or found.get("run") != spec["hash"]:
@@ -62,7 +62,7 @@ def execute(spec: dict) -> dict | None:
         "environment": found["environment"],
         "code": found["code"],
     }
-    store.write_json(out / "record.json", body)
+    files.write_json(out / "record.json", body)
     return None
 
 

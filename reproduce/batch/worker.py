@@ -153,7 +153,7 @@ def finish(out: Path, failure: dict | None) -> int:
     """Leave failure.json, whole or not at all, and say the same in the log; the exit code."""
     if failure is None:
         return 0
-    from musiclib.record import write_json  # brings torch, so only after a failure
+    from musiclib.files import write_json  # brings torch, so only after a failure
 
     write_json(out / FAILURE, failure)
     print(f"{failure['kind']} (cell {failure['cell']}): {failure['name']}: {failure['message']}", flush=True)

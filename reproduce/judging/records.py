@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from musiclib.names import row_of
+from musiclib.methods.names import row_of
 
 SCHEMA = 1
 FILE = "records.jsonl"
@@ -158,8 +158,8 @@ def once(records: Iterable[dict]) -> list[dict]:
 
 def look_up(record: dict, dotted: str) -> object:
     """The value at a dotted place ('config.options.segments'); None when there is none. Metric names contain slashes,
-    not dots. Three places are computed: `row` (see `musiclib.names`), `embedding` (segments * units, else the last
-    projector width) and `projector_depth` (hidden layers)."""
+    not dots. Three places are computed: `row` (see `musiclib.methods.names`), `embedding` (segments * units, else the
+    last projector width) and `projector_depth` (hidden layers)."""
     if dotted == "row":
         return row(record)
     if dotted == "embedding":

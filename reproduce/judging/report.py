@@ -18,6 +18,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from musiclib import files
 from musiclib import record as store
 from reproduce import EXECUTED, LOG
 from reproduce.judging import records, tables, verdicts
@@ -34,15 +35,15 @@ def write(result: Path, committed: Path | None = None) -> Path:
     """Build report.html and tables/ in a results folder from what lies there. committed: another results folder to
     show beside it (default: reproduce/results/PROFILE where there is one). Returns the path of the page."""
     result = Path(result).resolve()
-    plan = store.read_json(result / "plan.json") or {}
+    plan = files.read_json(result / "plan.json") or {}
     found = records.load(result)
     if committed is None and plan.get("profile") and (RESULTS / plan["profile"]).resolve() != result:
         committed = RESULTS / plan["profile"]
     theirs = records.load(committed) if committed and (committed / records.FILE).is_file() else None
     built = tables.build(found.lines)
     for table in built:
-        store.write_text(result / "tables" / f"{table.id}.md", tables.markdown(table))
-        store.write_text(result / "tables" / f"{table.id}.tex", tables.latex(table))
+        files.write_text(result / "tables" / f"{table.id}.md", tables.markdown(table))
+        files.write_text(result / "tables" / f"{table.id}.tex", tables.latex(table))
     for stale in (result / "tables").glob("*.*"):
         if stale.stem not in {t.id for t in built}:
             stale.unlink()
@@ -53,7 +54,7 @@ def write(result: Path, committed: Path | None = None) -> Path:
     templates.filters["column_name"] = tables.column_name
     page = Page(result, plan, found, built, theirs, committed)
     text = templates.get_template("report.html").render(page=page, verdicts=verdicts, made=store.now())
-    store.write_text(result / "report.html", text)
+    files.write_text(result / "report.html", text)
     return result / "report.html"
 
 
@@ -76,7 +77,7 @@ def readable(result: Path) -> None:
         except Exception as error:  # whatever a broken file makes of a converter
             print(f"warning: {path} could not be made readable: {error}", file=sys.stderr)
         else:
-            store.write_text(path.with_suffix(".html"), text)
+            files.write_text(path.with_suffix(".html"), text)
 
 
 class Page:

@@ -1,4 +1,4 @@
-"""What the verdicts need beyond `musiclib.intervals`: differences of independent groups, counts with exact intervals,
+"""What the verdicts need beyond `musiclib.statistics`: differences of independent groups, counts with exact intervals,
 seeds that changed nothing."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from scipy import stats
 
-from musiclib.intervals import LEVEL, Interval, clean, mean_interval, paired_difference
+from musiclib.statistics import LEVEL, Interval, clean, mean_interval, paired_difference
 
 __all__ = [
     "LEVEL",

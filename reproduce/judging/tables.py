@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from musiclib.intervals import Interval, mean_interval, percent
-from musiclib.names import NAMES, REFERENCE
+from musiclib.methods.names import NAMES, REFERENCE
+from musiclib.statistics import Interval, mean_interval, percent
 from reproduce.judging import records
 from reproduce.judging.statistics import repeated
 

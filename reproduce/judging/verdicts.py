@@ -13,8 +13,8 @@ Six kinds of rule, all data:
                that of the paired difference
   claim        a claim that a notebook checked itself and put into its record under `key`: true in all of them
 
-MUSIC has two rows (`musiclib.names.MUSIC`). A rule whose selectors say `row: each` becomes one rule for each of them,
-and each gets its own verdict. A comparison pools runs of one setting only: of several settings the one with most
+MUSIC has two rows (`musiclib.methods.names.MUSIC`). A rule whose selectors say `row: each` becomes one rule for each of
+them, and each gets its own verdict. A comparison pools runs of one setting only: of several settings the one with most
 epochs counts, then the one with most pairs, then the first by name, and the text says how many others there are.
 
 A rule is applied to each data set by itself. Where `scale` asks for more epochs or seeds than a data set has, its
@@ -34,8 +34,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from musiclib.config import read_mapping as read_yaml
-from musiclib.names import MUSIC
+from musiclib.methods.names import MUSIC
+from musiclib.schema import read_mapping as read_yaml
 from reproduce.judging import records
 from reproduce.judging.statistics import Interval, mean_interval, paired_difference, share_interval
 

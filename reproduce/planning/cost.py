@@ -140,7 +140,7 @@ def kept_and_flop(work) -> tuple[int, int]:
     and an add are two), of matrix products and convolutions."""
     import torch
 
-    from musiclib.cost import flops
+    from musiclib.studies.cost import flops
 
     kept: dict[int, int] = {}
 
@@ -248,7 +248,7 @@ def measure(
 
     from musiclib import record
     from musiclib.encoders import build_encoder, mlp
-    from musiclib.training.optimisers import build_optimiser
+    from musiclib.pretrain.optimisers import build_optimiser
     from musiclib.views import view_preset
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import yaml
 
-from musiclib.config import read_yaml
+from musiclib.schema import read_yaml
 
 REQUIRED = {"out": "str", "seed": "int"}
 LOCATIONS = ("out", "data_root")  # where things are, not what is computed: in no hash

@@ -34,7 +34,7 @@ import json
 import re
 from pathlib import Path
 
-from musiclib.config import read_mapping
+from musiclib.schema import read_mapping
 from reproduce import NOTEBOOKS
 from reproduce.planning import training
 from reproduce.planning.checks import library_problems

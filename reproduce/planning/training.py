@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from musiclib.config import TrainConfig, override
-from musiclib.training.assemble import view_configs
+from musiclib.pretrain.assemble import view_configs
 from reproduce.planning.jobs import Job
 
 KEYS = {

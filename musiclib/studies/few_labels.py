@@ -10,9 +10,9 @@ import numpy as np
 
 from musiclib.config import TrainConfig
 from musiclib.datasets import ImageSet
-from musiclib.evaluate.frozen import frozen_encoder, frozen_features
 from musiclib.evaluate.semi_supervised import FineTuneOptions, choose_rate, fine_tune, frozen_subset, label_draws
-from musiclib.training.processes import pick_device
+from musiclib.pretrain.processes import pick_device
+from musiclib.studies.frozen import frozen_encoder, frozen_features
 
 
 def frozen_few_labels(

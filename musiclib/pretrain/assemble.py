@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from musiclib import checkpoint, record
-from musiclib.config import TrainConfig, build, method_class
+from musiclib import files
+from musiclib.config import TrainConfig, method_class
 from musiclib.distributed import rank, world_size
 from musiclib.encoders import build_encoder
 from musiclib.methods.base import Output
-from musiclib.training.steps import local_randomness
+from musiclib.pretrain import checkpoint
+from musiclib.pretrain.loop import local_randomness
+from musiclib.schema import build
 from musiclib.views import ViewConfig, plain, view_preset
 
 if TYPE_CHECKING:
@@ -142,7 +144,7 @@ class Streamed:
 
 
 def training_images(train_set: Any, device: torch.device) -> Any:
-    """What `musiclib.training.steps.batches` reads: the uint8 images on the device, or the stream of a `Streamed`."""
+    """What `musiclib.pretrain.loop.batches` reads: the uint8 images on the device, or the stream of a `Streamed`."""
     return train_set.stream if isinstance(train_set, Streamed) else train_set.images.to(device)
 
 
@@ -151,7 +153,7 @@ def health_of(method: nn.Module) -> Callable[[Output], dict[str, Any]]:
     from musiclib.monitor import watch
 
     look = watch(method)
-    return lambda output: record.jsonable(look(output))
+    return lambda output: files.jsonable(look(output))
 
 
 def score(
@@ -183,7 +185,7 @@ def load_method(out_dir: str | os.PathLike) -> tuple[nn.Module, TrainConfig]:
     """The whole method of a run (encoder, projector, ...) from its newest checkpoint, in eval mode on the CPU, and
     its configuration."""
     out_dir = Path(out_dir)
-    values = record.read_json(out_dir / "config.json")
+    values = files.read_json(out_dir / "config.json")
     if values is None:
         raise FileNotFoundError(
             f"{out_dir / 'config.json'} is missing or unreadable; {out_dir} is not the folder of a run"

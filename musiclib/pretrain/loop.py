@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from musiclib.config import TrainConfig
 from musiclib.distributed import average_gradients, rank, world_size
 from musiclib.methods.base import Method, Output
-from musiclib.training.accuracy import PROBE, unscored
-from musiclib.training.optimisers import learning_rate, set_learning_rate
+from musiclib.pretrain.accuracy import PROBE, unscored
+from musiclib.pretrain.optimisers import learning_rate, set_learning_rate
 from musiclib.views import ViewConfig, ViewParams, draw, render
 
 AGREE_EVERY = 8
@@ -180,7 +180,7 @@ def train(
 
     save: writes a checkpoint of the current state; called every `checkpoint_seconds`, before stopping, and at the
     end, never with values that were not looked at. left: says, for an error message, which checkpoint there is.
-    display: see `musiclib.training.progress.Display`. health: monitors of the last step, at the end of an epoch.
+    display: see `musiclib.pretrain.progress.Display`. health: monitors of the last step, at the end of an epoch.
     accuracy: of the encoder at the end of an epoch, or None where it is not scored; its time is not the training's.
     stop: asked after every step.
     """

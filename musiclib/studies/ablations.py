@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from musiclib.comparison import LEAST_SEEDS
 from musiclib.config import TrainConfig
-from musiclib.intervals import Interval, paired_difference
+from musiclib.statistics import Interval, paired_difference
+from musiclib.studies.comparison import LEAST_SEEDS
 from musiclib.views import view_preset
 
 MARGIN = 0.01

@@ -17,8 +17,8 @@ from musiclib.evaluate.features import match_channels
 from musiclib.evaluate.few_shot import few_shot
 from musiclib.evaluate.reference import calibrate, raw_pixels
 from musiclib.evaluate.transfer import transfer_features
-from musiclib.training.assemble import load_encoder, view_configs
-from musiclib.training.processes import pick_device
+from musiclib.pretrain.assemble import load_encoder, view_configs
+from musiclib.pretrain.processes import pick_device
 
 
 def channels_of(encoder: nn.Module) -> int:

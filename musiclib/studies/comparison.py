@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from musiclib.config import TrainConfig
 from musiclib.datasets import DatasetMissing
-from musiclib.intervals import LEVEL, Interval, holm, p_value, paired_difference
 from musiclib.methods import METHODS
-from musiclib.names import VARIANTS, method_of
-from musiclib.training.accuracy import PROBE
-from musiclib.training.steps import Stopped
+from musiclib.methods.names import VARIANTS, method_of
+from musiclib.pretrain.accuracy import PROBE
+from musiclib.pretrain.loop import Stopped
+from musiclib.statistics import LEVEL, Interval, holm, p_value, paired_difference
 
 if TYPE_CHECKING:
-    from musiclib.notebook import Results
+    from musiclib.studies.results import Results
 
 LEAST_SEEDS = 3
 """Fewer pairs of runs than this decide nothing."""
@@ -43,9 +43,9 @@ def rows(
 ) -> dict[str, dict[str, Any]]:
     """The configurations of a comparison without seed: row -> fields of `TrainConfig`.
 
-    Rows in the order given, then random, pixels and supervised. methods: rows of `musiclib.names`, or labels of the
-    caller's own, whose settings then say which method they train: one method may stand twice. shared: what a fair
-    comparison holds fixed (data set, encoder, batch, views). settings: row -> {"lr": ..., "options": {...}}, what
+    Rows in the order given, then random, pixels and supervised. methods: rows of `musiclib.methods.names`, or labels
+    of the caller's own, whose settings then say which method they train: one method may stand twice. shared: what a
+    fair comparison holds fixed (data set, encoder, batch, views). settings: row -> {"lr": ..., "options": {...}}, what
     tuning has chosen, in place of `lr` and the method's defaults, and "method" for a label; rows that are not run may
     have some. supervised_epochs: 0 for as many as the methods. warmup: epochs in which the rate rises, of all trained
     rows. Notebooks that want the same row get the same configuration here, and so the same run.

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from musiclib.config import build, read_yaml
+from musiclib.schema import build, read_yaml
 
 FILE = Path(__file__).with_name("published.yaml")
 PROBES = {

@@ -20,11 +20,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from musiclib import record
-from musiclib.config import TrainConfig, canonical
+from musiclib import files, record
+from musiclib.config import TrainConfig
 from musiclib.pretrain import run
+from musiclib.schema import canonical
 
 PROJECT = record.PACKAGE.parent
+
+SCORING = [
+    record.PACKAGE / part
+    for part in ("evaluate", "studies/frozen.py", "studies/few_labels.py", "studies/across_sets.py")
+]
+"""Sources that decide what a kept evaluation returns."""
 
 
 def anchored(path: str | os.PathLike) -> Path:
@@ -70,12 +77,12 @@ class Results:
         that the value depends on, among it the hashes of the runs; the evaluation's own code counts too. Kept in the
         folder `kept` beside the runs.
         """
-        key = record.jsonable({"settings": settings, "code": record.sources_hash(record.PACKAGE / "evaluate")})
+        key = files.jsonable({"settings": settings, "code": [record.sources_hash(p) for p in SCORING]})
         path = self.runs.parent / "kept" / f"{hashlib.sha256(canonical(key).encode()).hexdigest()[:16]}.json"
-        found = record.read_json(path)
+        found = files.read_json(path)
         if found is None or found["key"] != key:
-            found = {"key": key, "value": record.jsonable(compute())}
-            record.write_json(path, found)
+            found = {"key": key, "value": files.jsonable(compute())}
+            files.write_json(path, found)
         return found["value"]
 
     def figure(self, figure: Any, name: str, caption: str) -> Any:
@@ -116,5 +123,5 @@ class Results:
             "time": {"started": self.started, "finished": record.now()},
             **record.provenance(),
         }
-        record.write_json(self.out / "record.json", body)
+        files.write_json(self.out / "record.json", body)
         return self.out / "record.json"

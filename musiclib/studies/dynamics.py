@@ -20,8 +20,8 @@ from torch import Tensor
 from musiclib.coding import segment_softmax
 from musiclib.config import TrainConfig
 from musiclib.objective import MusicLoss
-from musiclib.training.assemble import build_method, load_data, view_configs
-from musiclib.training.steps import batches, local_randomness
+from musiclib.pretrain.assemble import build_method, load_data, view_configs
+from musiclib.pretrain.loop import batches, local_randomness
 
 
 def escape_curvature(

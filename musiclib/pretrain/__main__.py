@@ -1,4 +1,20 @@
-"""The command line of `musiclib.pretrain`: arguments to a configuration, errors to exit codes."""
+"""Pre-train an encoder without labels, evaluate it frozen, and leave one JSON record of the run.
+
+    python -m musiclib.pretrain --method music --dataset cifar10 --epochs 8 --set options.segments=32
+    python -m musiclib.pretrain --config run.yaml --seed 1 --out outputs/mine
+    torchrun --nproc-per-node 2 -m musiclib.pretrain --config run.yaml
+
+A run lives in one folder: config.json, log.jsonl (one line an epoch), checkpoint/, record.json. The same command
+again resumes an unfinished run and returns at once from a finished one. A run that was killed at any moment and
+resumed ends with the same bits as one left alone, on the CPU, with the same number of threads and processes.
+
+With torchrun the batch of the configuration is the global one; every process takes its share of it and sees the very
+images that one process would have used, so the number of processes changes rounding only.
+
+Exit codes: 0 done; 2 wrong arguments or configuration; 3 a data set is missing or unusable; 4 stopped on a value that
+is not finite; 5 the output folder belongs to another run, is in use, or holds only damaged checkpoints; 75 asked to
+stop (SIGTERM), saved, run again to go on; 1 anything else.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +27,20 @@ from typing import Any
 
 import torch
 
-from musiclib import checkpoint, pretrain, record
-from musiclib.config import TrainConfig, override, read_yaml
-from musiclib.training.assemble import view_configs
-from musiclib.training.steps import NonFinite, Stopped
+from musiclib import files
+from musiclib.config import TrainConfig, override
+from musiclib.pretrain import checkpoint
+from musiclib.pretrain.assemble import view_configs
+from musiclib.pretrain.lifecycle import FolderTaken, run
+from musiclib.pretrain.loop import NonFinite, Stopped
+from musiclib.schema import read_yaml
 
 EXIT = {"lost": 1, "usage": 2, "data": 3, "not finite": 4, "folder": 5, "stopped": 75}
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line; see `--help`."""
-    summary, _, rest = (pretrain.__doc__ or "").partition("\n")
+    summary, _, rest = (__doc__ or "").partition("\n")
     parser = argparse.ArgumentParser(
         prog="python -m musiclib.pretrain", description=summary, epilog=rest,
         formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
@@ -107,7 +126,7 @@ def main(argv: list[str] | None = None) -> int:
 
     folder = Path(arguments.out) / "runs" / config.hash()
     try:
-        done = pretrain.run(
+        done = run(
             config, folder, data_root=arguments.data_root, device=arguments.device, progress=not arguments.no_progress,
             evaluate=not arguments.no_evaluate, checkpoint_seconds=arguments.checkpoint_seconds,
         )  # fmt: skip
@@ -118,8 +137,8 @@ def main(argv: list[str] | None = None) -> int:
     except NonFinite as error:
         return _fail(error, "not finite")
     except (
-        pretrain.FolderTaken,
-        record.FolderInUse,
+        FolderTaken,
+        files.FolderInUse,
         checkpoint.CheckpointForeign,
         checkpoint.CheckpointDamaged,
     ) as error:
@@ -138,3 +157,7 @@ def main(argv: list[str] | None = None) -> int:
 def _fail(error: Exception, kind: str) -> int:
     print(f"musiclib.pretrain: {error}", file=sys.stderr)
     return EXIT[kind]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,20 +1,4 @@
-"""Pre-train an encoder without labels, evaluate it frozen, and leave one JSON record of the run.
-
-    python -m musiclib.pretrain --method music --dataset cifar10 --epochs 8 --set options.segments=32
-    python -m musiclib.pretrain --config run.yaml --seed 1 --out outputs/mine
-    torchrun --nproc-per-node 2 -m musiclib.pretrain --config run.yaml
-
-A run lives in one folder: config.json, log.jsonl (one line an epoch), checkpoint/, record.json. The same command
-again resumes an unfinished run and returns at once from a finished one. A run that was killed at any moment and
-resumed ends with the same bits as one left alone, on the CPU, with the same number of threads and processes.
-
-With torchrun the batch of the configuration is the global one; every process takes its share of it and sees the very
-images that one process would have used, so the number of processes changes rounding only.
-
-Exit codes: 0 done; 2 wrong arguments or configuration; 3 a data set is missing or unusable; 4 stopped on a value that
-is not finite; 5 the output folder belongs to another run, is in use, or holds only damaged checkpoints; 75 asked to
-stop (SIGTERM), saved, run again to go on; 1 anything else.
-"""
+"""The life of one run: find it finished or resume it, train, evaluate, and leave one record."""
 
 from __future__ import annotations
 
@@ -22,7 +6,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -30,24 +13,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from musiclib import checkpoint, record
+from musiclib import files, record
 from musiclib.config import TrainConfig
 from musiclib.distributed import broadcast_state, is_main, world_size
-from musiclib.training.accuracy import accuracy_watch, unscored
-from musiclib.training.assemble import (
+from musiclib.pretrain import checkpoint
+from musiclib.pretrain.accuracy import accuracy_watch, unscored
+from musiclib.pretrain.assemble import (
     build_method,
     health_of,
     load_data,
-    load_encoder,
-    load_method,
     score,
     training_images,
     view_configs,
 )
-from musiclib.training.optimisers import build_optimiser, load_optimiser_state, optimiser_state
-from musiclib.training.processes import cudnn_choice, pick_device, processes, stop_signal, told
-from musiclib.training.progress import Display, levels
-from musiclib.training.steps import (
+from musiclib.pretrain.loop import (
     Stopped,
     TrainState,
     generator_states,
@@ -55,9 +34,10 @@ from musiclib.training.steps import (
     set_generator_states,
     train,
 )
+from musiclib.pretrain.optimisers import build_optimiser, load_optimiser_state, optimiser_state
+from musiclib.pretrain.processes import cudnn_choice, pick_device, processes, stop_signal, told
+from musiclib.pretrain.progress import Display, levels
 from musiclib.views import ViewConfig
-
-__all__ = ["load_encoder", "load_method", "main", "run"]
 
 
 class FolderTaken(RuntimeError):
@@ -101,14 +81,14 @@ def run(
             raise ValueError(
                 f"TrainConfig.batch is {config.batch}; it has to be a multiple of the {world_size()} processes"
             )
-        with record.exclusive(out_dir, wait=wait) if is_main() else contextlib.nullcontext():
+        with files.exclusive(out_dir, wait=wait) if is_main() else contextlib.nullcontext():
             finished = _finished(out_dir, run_id, evaluate) if is_main() else None
             if told(finished is not None, device):
                 if finished is not None and records is not None:
-                    record.append_line(records, finished, once=True)
+                    files.append_line(records, finished, once=True)
                 return finished or {}
             if is_main():
-                record.write_json(out_dir / "config.json", resolved.to_dict())
+                files.write_json(out_dir / "config.json", resolved.to_dict())
             base = {
                 "schema": record.SCHEMA, "run": run_id, "status": "failed", "kind": "pretrain",
                 "config": resolved.to_dict(),
@@ -129,7 +109,7 @@ def run(
                 base["error"] = {"type": type(error).__name__, "message": str(error), "step": at}
                 base["time"]["wall_s"] = time.monotonic() - start
                 if is_main():
-                    record.write_json(out_dir / "record.json", base)
+                    files.write_json(out_dir / "record.json", base)
                 raise
             if not is_main():
                 return {}
@@ -138,16 +118,16 @@ def run(
             done.pop("trained_by")
             done["time"] = {**base["time"], **body["time"], "wall_s": time.monotonic() - start}
             done["memory"] = {"peak_mb": record.peak_memory_mb(device)}
-            done = record.jsonable(done)
-            record.write_json(out_dir / "record.json", done)
+            done = files.jsonable(done)
+            files.write_json(out_dir / "record.json", done)
             if records is not None:
-                record.append_line(records, done, once=True)
+                files.append_line(records, done, once=True)
             return done
 
 
 def _finished(out_dir: Path, run_id: str, evaluate: bool) -> dict[str, Any] | None:
     """The finished record in `out_dir`, None if the run has to go on; FolderTaken if another run lives there."""
-    previous = record.read_json(out_dir / "config.json")
+    previous = files.read_json(out_dir / "config.json")
     if previous is not None:
         try:
             owner = TrainConfig.from_dict(previous).hash()
@@ -158,7 +138,7 @@ def _finished(out_dir: Path, run_id: str, evaluate: bool) -> dict[str, Any] | No
                 f"folder {out_dir} holds the run {owner}, this configuration is {run_id}. "
                 "Choose another output folder, or remove that one."
             )
-    done = record.read_json(out_dir / "record.json")
+    done = files.read_json(out_dir / "record.json")
     if done and done.get("status") == "done" and done.get("run") == run_id and (done.get("metrics") or not evaluate):
         return done
     return None
@@ -253,7 +233,7 @@ def _train(
             "data": {"channels": train_set.channels, "samples": len(train_set), "classes": len(train_set.classes)},
         }
         checkpoint.save(folder, contents, step=state.step, owner=run_id, keep=1 if finished else 2)
-        record.write_text(out_dir / "log.jsonl", "".join(json.dumps(record.jsonable(e)) + "\n" for e in state.curve))
+        files.write_text(out_dir / "log.jsonl", "".join(json.dumps(files.jsonable(e)) + "\n" for e in state.curve))
 
     def left() -> str:
         found = checkpoint.complete(folder)
@@ -283,14 +263,3 @@ def _train(
             if display is not None:
                 display.close()
     return method, state, dict(state.curve[-1]["health"]) if state.curve else {}
-
-
-def main(argv: list[str] | None = None) -> int:
-    """The command `python -m musiclib.pretrain`; returns its exit code."""
-    from musiclib.training.command import main as command
-
-    return command(argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -20,11 +20,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from musiclib.config import build, method_class
+from musiclib.config import method_class
 from musiclib.methods.barlow_twins import barlow_twins_loss
 from musiclib.methods.vicreg import vicreg_loss
 from musiclib.objective import MusicLoss
-from musiclib.training.steps import local_randomness
+from musiclib.pretrain.loop import local_randomness
+from musiclib.schema import build
 
 LOSSES = ("music", "barlow_twins", "vicreg")
 

@@ -16,8 +16,8 @@ from musiclib.datasets.imageset import fewer
 from musiclib.evaluate.clusters import evaluate_clusters
 from musiclib.evaluate.features import extract
 from musiclib.evaluate.reference import calibrate, raw_pixels
-from musiclib.training.assemble import load_encoder, load_method, view_configs
-from musiclib.training.processes import pick_device
+from musiclib.pretrain.assemble import load_encoder, load_method, view_configs
+from musiclib.pretrain.processes import pick_device
 from musiclib.views import ViewConfig
 
 

@@ -1,0 +1,17 @@
+"""The one training loop, and the life of a run around it: `python -m musiclib.pretrain`.
+
+lifecycle     a run from start to record: found finished, resumed or trained, evaluated, written down
+assemble      configuration -> data, views, method; a run's folder -> trained network
+loop          the loop itself: order and views as functions of the seed, forward, backward, update
+optimisers    SGD, LARS, AdamW; warm-up and cosine
+accuracy      nearest neighbours on held-out training images, at a few epochs
+checkpoint    what resumes a run: safetensors and JSON, whole or not at all
+progress      what a running loop shows
+processes     device, process group, SIGTERM
+__main__      the command line
+"""
+
+from musiclib.pretrain.assemble import load_encoder, load_method
+from musiclib.pretrain.lifecycle import FolderTaken, run
+
+__all__ = ["FolderTaken", "load_encoder", "load_method", "run"]
