@@ -419,7 +419,7 @@ def test_the_unlabelled_part_of_stl10_is_a_training_set_without_labels(tmp_path)
     assert len(load("stl10", root=tmp_path, verify=False, unlabelled=True, samples=4)) == 4
     assert load("stl10", "test", root=tmp_path, verify=False, unlabelled=True).labels.tolist() == made["test"][1]
     from musiclib.config import TrainConfig
-    from musiclib.training.assemble import load_data
+    from musiclib.pretrain.assemble import load_data
 
     options = {"verify": False, "unlabelled": True}
     config = TrainConfig.from_dict({"dataset": "stl10", "dataset_options": options, "batch": 4})

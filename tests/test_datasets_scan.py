@@ -440,7 +440,7 @@ def test_a_set_without_labels_can_be_cut_and_never_claims_classes(tmp_path):
 def test_probes_of_a_set_without_labels_are_refused_before_training(tmp_path):
     from musiclib.config import TrainConfig
     from musiclib.evaluate import evaluate_features
-    from musiclib.training.assemble import load_data
+    from musiclib.pretrain.assemble import load_data
 
     for i in range(6):
         picture(tmp_path / "t" / f"{i}.png")
