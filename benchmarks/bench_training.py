@@ -31,7 +31,7 @@ from musiclib.datasets import load
 from musiclib.encoders import build_encoder
 from musiclib.files import write_json
 from musiclib.methods.music import Music, MusicOptions
-from musiclib.pretrain.loop import batches
+from musiclib.pretrain.feed import batches
 from musiclib.record import provenance
 from musiclib.views import view_preset
 

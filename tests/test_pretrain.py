@@ -18,7 +18,8 @@ from musiclib.methods import METHODS
 from musiclib.pretrain import FolderTaken, checkpoint, load_encoder, load_method, run
 from musiclib.pretrain.__main__ import main
 from musiclib.pretrain.assemble import Streamed, build_method, view_configs
-from musiclib.pretrain.loop import NonFinite, TrainState, Watch, batches, derived_seed, epoch_order
+from musiclib.pretrain.feed import batches, derived_seed, epoch_order
+from musiclib.pretrain.loop import NonFinite, TrainState, Watch
 from musiclib.pretrain.progress import Display, duration, levels
 from musiclib.views import plain, two_views
 
@@ -160,7 +161,7 @@ def test_the_record_says_what_was_run_where_and_what_came_out(finished):
 
 def test_a_finished_run_returns_at_once_and_is_listed_once(finished, monkeypatch):
     config, folder, done = finished
-    monkeypatch.setattr("musiclib.pretrain.lifecycle._run", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("musiclib.pretrain.lifecycle.Run.work", lambda *_: pytest.fail("trained again"))
     assert run(config, folder, progress=False) == done
     assert len(files.read_lines(folder.parent.parent / "records.jsonl")) == 1
 

@@ -18,8 +18,9 @@ from musiclib.methods.base import Method, Output
 from musiclib.objective import music_terms
 from musiclib.pretrain import checkpoint, run
 from musiclib.pretrain.assemble import build_method, view_configs
-from musiclib.pretrain.loop import TrainState, local_randomness, train
+from musiclib.pretrain.loop import Training, train
 from musiclib.pretrain.optimisers import build_optimiser
+from musiclib.pretrain.randomness import local_randomness
 
 CPU = torch.device("cpu")
 
@@ -43,9 +44,9 @@ def learn(_rank: int) -> dict:
     method = Smooth(encoder, None, samples=len(images), steps=6)
     method.register_buffer("seen", torch.zeros(len(images)))
     optimiser = build_optimiser("adamw", method, lr=0.1, weight_decay=0.1)
-    state = TrainState()
-    train(method, optimiser, images, view_configs(config), config, state, device=CPU, save=lambda: None)
-    return {"weights": method.state_dict(), "curve": [e["loss"] for e in state.curve]}
+    training = Training(config, method, optimiser, images, view_configs(config), CPU)
+    train(training)
+    return {"weights": method.state_dict(), "curve": [e["loss"] for e in training.state.curve]}
 
 
 def test_in_float64_two_processes_do_exactly_what_one_does(tmp_path):

@@ -35,7 +35,7 @@ def test_a_fresh_folder_with_known_records_trains_and_computes_nothing_again(bat
     fresh = tmp_path / "fresh"
     assert known.adopt(fresh, tmp_path / "known") == known.Adopted(runs=1, evaluations=1, foreign=0)
     monkeypatch.setenv("MUSICLIB_RUNS", str(fresh / "runs"))
-    monkeypatch.setattr("musiclib.pretrain.lifecycle._run", None)  # training would fail
+    monkeypatch.setattr("musiclib.pretrain.lifecycle.Run.work", None)  # training would fail
     nb = Results("x", fresh / "notebooks" / "x")
     assert nb.train(CONFIG) == json.loads(json.dumps(record))
     assert nb.kept({"of": CONFIG.hash()}, lambda: pytest.fail("computed again")) == 0.25

@@ -19,7 +19,7 @@ from musiclib.distributed import rank, world_size
 from musiclib.encoders import build_encoder
 from musiclib.methods.base import Output
 from musiclib.pretrain import checkpoint
-from musiclib.pretrain.loop import local_randomness
+from musiclib.pretrain.randomness import local_randomness
 from musiclib.schema import build
 from musiclib.views import ViewConfig, plain, view_preset
 
@@ -144,7 +144,7 @@ class Streamed:
 
 
 def training_images(train_set: Any, device: torch.device) -> Any:
-    """What `musiclib.pretrain.loop.batches` reads: the uint8 images on the device, or the stream of a `Streamed`."""
+    """What `musiclib.pretrain.feed.batches` reads: the uint8 images on the device, or the stream of a `Streamed`."""
     return train_set.stream if isinstance(train_set, Streamed) else train_set.images.to(device)
 
 

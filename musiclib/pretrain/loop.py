@@ -1,32 +1,32 @@
-"""The steps of the one training loop: batches in, parameters out, nothing read back from the device on the way.
+"""The one training loop: views, forward, backward, step; nothing is read back from the device on the way.
 
-What makes resuming exact: order and views are no state but functions of the seed and a number (`epoch_order`,
-`view_generator`), the learning rate is a function of the step, methods keep what outlives a step in their state_dict.
-A checkpoint is therefore the step number, the module, the optimiser's moments and the sums of the running epoch.
+What makes resuming exact: order and views are no state but functions of the seed and a number
+(`musiclib.pretrain.feed`), the learning rate is a function of the step, methods keep what outlives a step in their
+state_dict. A checkpoint is therefore the step number, the module, the optimiser's moments and the sums of the running
+epoch.
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Int64, UInt8
 from torch import Tensor, nn
 
 from musiclib.config import TrainConfig
-from musiclib.distributed import average_gradients, rank, world_size
+from musiclib.distributed import average_gradients, world_size
 from musiclib.methods.base import Method, Output
 from musiclib.pretrain.accuracy import PROBE, unscored
+from musiclib.pretrain.callbacks import Callback
+from musiclib.pretrain.feed import batches
 from musiclib.pretrain.optimisers import learning_rate, set_learning_rate
-from musiclib.views import ViewConfig, ViewParams, draw, render
+from musiclib.pretrain.progress import Display
+from musiclib.views import ViewConfig
 
 AGREE_EVERY = 8
 """With several processes: steps between two rounds in which they agree whether one of them was asked to stop."""
@@ -57,72 +57,6 @@ class TrainState:
     curve: list[dict[str, Any]] = field(default_factory=list)  # one entry a finished epoch
     sources: list[str] = field(default_factory=list)  # hashes of the code that took part, in order
     watch_seconds: float = 0.0  # spent on the curve's accuracy, not in `seconds`
-
-
-def derived_seed(seed: int, purpose: str, number: int) -> int:
-    """A 63-bit seed from the run's seed, a purpose and a number; streams of different purposes or numbers are
-    unrelated."""
-    digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
-def epoch_order(samples: int, batch: int, *, seed: int, epoch: int) -> Int64[Tensor, "steps batch"]:
-    """Positions of every step's samples in epoch `epoch`: a permutation cut into batches, a short last one dropped."""
-    generator = torch.Generator().manual_seed(derived_seed(seed, "order", epoch))
-    steps = samples // batch
-    return torch.randperm(samples, generator=generator)[: steps * batch].view(steps, batch)
-
-
-def view_generator(seed: int, step: int) -> torch.Generator:
-    """The generator that draws the views of step `step` (from 0, over the whole run)."""
-    return torch.Generator().manual_seed(derived_seed(seed, "views", step))
-
-
-def share(rows: Any) -> slice:
-    """This process's part of a global batch with `rows` rows."""
-    size = rows // world_size()
-    return slice(rank() * size, (rank() + 1) * size)
-
-
-def batches(
-    images: UInt8[Tensor, "n c h w"] | Any,
-    configs: tuple[ViewConfig, ViewConfig],
-    *,
-    batch: int,
-    seed: int,
-    epoch: int,
-    first: int = 0,
-    device: torch.device | str = "cpu",
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """This process's share of the steps `first`, `first` + 1, ... of an epoch: (index, x1, x2) on `device`.
-
-    images: the whole set as one uint8 tensor on `device`, in the order of `epoch_order`; or, for sets that do not fit
-    in memory, an object with `batches(epoch, first)` that yields (index, x1, x2, ...) with this process's uint8 crops,
-    like `musiclib.datasets.stream.ImageStream`. It has its own order and has cropped already; flips, colours, blur and
-    normalisation are done here, on the device.
-
-    View parameters are drawn for the global batch and then cut, so that W processes see the very images that one would.
-    """
-    mine, steps = share(batch), len(images) // batch
-    if isinstance(images, Tensor):
-        order = epoch_order(len(images), batch, seed=seed, epoch=epoch)[first:, mine].to(device)
-        sources = ((index, images[index], images[index]) for index in order)
-    else:
-        sources = images.batches(epoch, first)
-        configs = tuple(dataclasses.replace(c, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0)) for c in configs)
-    for step, (index, *pixels) in enumerate(sources, start=epoch * steps + first):
-        generator = view_generator(seed, step)
-        views = []
-        for source, config in zip(pixels[:2], configs, strict=True):
-            params = draw(config, batch, *source.shape[2:], generator)
-            views.append(render(source.to(device, non_blocking=True), _rows(params, mine), config))
-        yield index.to(device, non_blocking=True), views[0], views[1]
-
-
-def _rows(params: ViewParams, mine: slice) -> ViewParams:
-    if world_size() == 1:
-        return params
-    return ViewParams(*(getattr(params, f.name)[mine] for f in dataclasses.fields(params)))
 
 
 class Watch:
@@ -159,91 +93,147 @@ class Watch:
         return {name: total / count for name, (total, count) in seen.items()}
 
 
-def train(
-    method: Method,
-    optimiser: torch.optim.Optimizer,
-    images: Tensor | Any,
-    configs: tuple[ViewConfig, ViewConfig],
-    config: TrainConfig,
-    state: TrainState,
-    *,
-    device: torch.device,
-    save: Callable[[], Any],
-    left: Callable[[], str] = lambda: "",
-    display: Any = None,
-    health: Callable[[Output], dict[str, Any]] | None = None,
-    accuracy: Callable[[int, nn.Module], float | None] = unscored,
-    stop: Callable[[], bool] = lambda: False,
-    checkpoint_seconds: float = 60.0,
-) -> None:
-    """Run the remaining steps of `config` on `method`, bringing `state` forward in place.
+@dataclass
+class Training:
+    """What the loop works on, where it stands, and who is told.
 
-    save: writes a checkpoint of the current state; called every `checkpoint_seconds`, before stopping, and at the
-    end, never with values that were not looked at. left: says, for an error message, which checkpoint there is.
-    display: see `musiclib.pretrain.progress.Display`. health: monitors of the last step, at the end of an epoch.
-    accuracy: of the encoder at the end of an epoch, or None where it is not scored; its time is not the training's.
-    stop: asked after every step.
+    images: the whole training set as one uint8 tensor (N, C, H, W) on `device`, or a stream (see
+    `musiclib.pretrain.feed.batches`). save: writes a checkpoint of the current state; called every
+    `checkpoint_seconds`, before stopping and at the end, never with values that were not looked at. left: says, for an
+    error message, which checkpoint there is. health: monitors of the last step, at the end of an epoch. accuracy: of
+    the encoder at the end of an epoch, or None where it is not scored; its time is not the training's. stop: asked
+    after every step.
     """
-    per_epoch = len(images) // config.batch
-    total = per_epoch * config.epochs
-    schedule = {"steps": total, "warmup": round(config.warmup_epochs * per_epoch), "peak": config.peak_lr()}
-    parameters = [p for p in method.parameters() if p.requires_grad]
-    cast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
-    watch, saved_at = Watch(), time.monotonic()
+
+    config: TrainConfig
+    method: Method
+    optimiser: torch.optim.Optimizer
+    images: Tensor | Any
+    views: tuple[ViewConfig, ViewConfig]
+    device: torch.device
+    state: TrainState = field(default_factory=TrainState)
+    save: Callable[[], Any] = lambda: None
+    left: Callable[[], str] = lambda: ""
+    display: Display | None = None
+    health: Callable[[Output], dict[str, Any]] = lambda output: {}
+    accuracy: Callable[[int, nn.Module], float | None] = unscored
+    callbacks: Sequence[Callback] = ()
+    stop: Callable[[], bool] = lambda: False
+    checkpoint_seconds: float = 60.0
+
+    @property
+    def steps_an_epoch(self) -> int:
+        return len(self.images) // self.config.batch
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        return self.steps_an_epoch * self.config.epochs
+
+
+def train(training: Training) -> None:
+    """Run the remaining steps of a training, bringing its `state`, `method` and `optimiser` forward in place.
+
+    Raises NonFinite for a loss or gradient that is not finite, Stopped after `stop` said so, with everything saved.
+    """
+    method, optimiser, state, config = training.method, training.optimiser, training.state, training.config
+    order = {"batch": config.batch, "seed": config.seed, "device": training.device}
+    boundary = _Boundary(training)
     method.train()
-    while state.step < total:
-        epoch, first = divmod(state.step, per_epoch)
+    while state.step < training.steps:
+        epoch, first = divmod(state.step, training.steps_an_epoch)
         if first == 0:  # otherwise it was called before the checkpoint, and its effects are in the buffers
             method.before_epoch(epoch)
-        mark = time.monotonic()
-        stream = batches(images, configs, batch=config.batch, seed=config.seed, epoch=epoch, first=first, device=device)
-        for index, x1, x2 in stream:
-            lr = learning_rate(state.step, final=config.final_lr, **schedule)
+        boundary.start_clock()
+        for index, x1, x2 in batches(training.images, training.views, epoch=epoch, first=first, **order):
+            lr = _rate(training)
             set_learning_rate(optimiser, lr)
-            try:
-                with cast:
-                    output = method(x1, x2, index)
-            except (
-                ValueError,
-                RuntimeError,
-            ) as error:  # a loss may refuse NaN itself, or fail to invert a matrix of it
-                watch.read(state.sums, left)
-                if not _finite(method, x1, cast):
-                    raise NonFinite(state.step + 1, "the embedding", lr, left()) from error
-                raise
+            output = _forward(training, boundary.watch, lr, (x1, x2, index))
             optimiser.zero_grad(set_to_none=True)
             output.loss.backward()
             average_gradients(method)
-            norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            norm = torch.nn.utils.get_total_norm([p.grad for p in method.parameters() if p.grad is not None])
             optimiser.step()
             state.step += 1
             method.after_step(state.step)
-            watch.add(state.step, lr, output, norm)
+            boundary.cross(lr, output, norm)
+    training.save()
 
-            now, ended = time.monotonic(), state.step % per_epoch == 0
-            stopping = _agreed(stop(), state.step, device)
-            saving = stopping or now - saved_at >= checkpoint_seconds
-            if ended or saving or (display is not None and display.due(now)):
-                means = watch.read(state.sums, left)
-                state.seconds, mark = state.seconds + time.monotonic() - mark, time.monotonic()
-                if ended:  # before any checkpoint: one at this step must hold the finished epoch and no sums of it
-                    averages = {name: value / count for name, (value, count) in state.sums.items()}
-                    entry = {"epoch": epoch + 1, "step": state.step, "lr": lr, "seconds": state.seconds, **averages}
-                    entry["health"] = health(output) if health is not None else {}
-                    if (scored := accuracy(epoch + 1, method.encoder)) is not None:
-                        entry["accuracy"] = {PROBE: scored}
-                        state.watch_seconds += time.monotonic() - mark
-                        mark = time.monotonic()
-                    state.curve.append(entry)
-                    state.sums = {}
-                if display is not None:
-                    display.show(state, means, lr, output, ended=ended)
-            if saving and state.step < total:
-                save()
-                saved_at = time.monotonic()
-            if stopping and state.step < total:
-                raise Stopped(f"asked to stop: saved after step {state.step} of {total}; run the same command to go on")
-    save()
+
+def _rate(training: Training) -> float:
+    """The learning rate of the step that comes next."""
+    config = training.config
+    return learning_rate(
+        training.state.step, steps=training.steps, warmup=round(config.warmup_epochs * training.steps_an_epoch),
+        peak=config.peak_lr(), final=config.final_lr,
+    )  # fmt: skip
+
+
+def _forward(training: Training, watch: Watch, lr: float, views: tuple[Tensor, Tensor, Tensor]) -> Output:
+    """The method's output under autocast; an error that NaN caused comes out as NonFinite."""
+    cast = torch.autocast(training.device.type, torch.bfloat16, enabled=training.config.precision == "bfloat16")
+    try:
+        with cast:
+            return training.method(*views)
+    # A loss may refuse NaN itself, or fail to invert a matrix of it.
+    except (ValueError, RuntimeError) as error:
+        watch.read(training.state.sums, training.left)
+        if not _finite(training.method, views[0], cast):
+            raise NonFinite(training.state.step + 1, "the embedding", lr, training.left()) from error
+        raise
+
+
+class _Boundary:
+    """What happens between two steps: watch, end the epoch, show, save, stop."""
+
+    def __init__(self, training: Training) -> None:
+        self.training, self.watch = training, Watch()
+        self.saved_at = self.mark = time.monotonic()
+
+    def start_clock(self) -> None:
+        """From here on time is training time."""
+        self.mark = time.monotonic()
+
+    def cross(self, lr: float, output: Output, norm: Tensor) -> None:
+        """After a step: note its values, and read them from the device only where somebody asks for them."""
+        training, state = self.training, self.training.state
+        self.watch.add(state.step, lr, output, norm)
+        for callback in training.callbacks:
+            callback.on_step(state.step, lr, output)
+        now, ended = time.monotonic(), state.step % training.steps_an_epoch == 0
+        stopping = _agreed(training.stop(), state.step, training.device)
+        saving = stopping or now - self.saved_at >= training.checkpoint_seconds
+        display = training.display
+        if ended or saving or (display is not None and display.due(now)):
+            means = self.watch.read(state.sums, training.left)
+            state.seconds += time.monotonic() - self.mark
+            self.start_clock()
+            if ended:  # before any checkpoint: one at this step must hold the finished epoch and no sums of it
+                self._end_epoch(lr, output)
+            if display is not None:
+                display.show(state, means, lr, output, ended=ended)
+        if saving and state.step < training.steps:
+            training.save()
+            self.saved_at = time.monotonic()
+        if stopping and state.step < training.steps:
+            raise Stopped(
+                f"asked to stop: saved after step {state.step} of {training.steps}; run the same command to go on"
+            )
+
+    def _end_epoch(self, lr: float, output: Output) -> None:
+        training, state = self.training, self.training.state
+        averages = {name: value / count for name, (value, count) in state.sums.items()}
+        epoch = state.step // training.steps_an_epoch
+        entry = {"epoch": epoch, "step": state.step, "lr": lr, "seconds": state.seconds, **averages}
+        entry["health"] = training.health(output)
+        if (scored := training.accuracy(epoch, training.method.encoder)) is not None:
+            entry["accuracy"] = {PROBE: scored}
+            state.watch_seconds += time.monotonic() - self.mark
+            self.start_clock()
+        state.curve.append(entry)
+        state.sums = {}
+        for callback in training.callbacks:
+            callback.on_epoch(entry)
 
 
 @torch.no_grad()
@@ -264,28 +254,3 @@ def _agreed(stopping: bool, step: int, device: torch.device) -> bool:
     flag = torch.tensor(float(stopping), device=device)
     dist.all_reduce(flag, op=dist.ReduceOp.MAX)
     return bool(flag)
-
-
-@contextlib.contextmanager
-def local_randomness(seed: int, device: torch.device) -> Iterator[None]:
-    """torch's global generators seeded inside, and put back as they were outside: the ONE place that touches them.
-
-    Initial weights come from them, and dropout if a model has any; order and views have generators of their own.
-    """
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(derived_seed(seed, "weights", 0))
-        yield
-
-
-def generator_states(device: torch.device) -> dict[str, Tensor]:
-    """States of torch's global generators, for a checkpoint."""
-    states = {"cpu": torch.get_rng_state()}
-    return states | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
-
-
-def set_generator_states(states: dict[str, Tensor], device: torch.device) -> None:
-    """Put `generator_states` back; a state of a device that is not used now is left out."""
-    torch.set_rng_state(states["cpu"])
-    if device.type == "cuda" and "cuda" in states:
-        torch.cuda.set_rng_state(states["cuda"], device)

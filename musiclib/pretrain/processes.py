@@ -41,7 +41,7 @@ def processes(device: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def told(value: bool, device: torch.device) -> bool:
+def on_all_processes(value: bool, device: torch.device) -> bool:
     """Process 0's value, on every process."""
     if world_size() == 1:
         return value

@@ -24,7 +24,7 @@ from musiclib.config import method_class
 from musiclib.methods.barlow_twins import barlow_twins_loss
 from musiclib.methods.vicreg import vicreg_loss
 from musiclib.objective import MusicLoss
-from musiclib.pretrain.loop import local_randomness
+from musiclib.pretrain.randomness import local_randomness
 from musiclib.schema import build
 
 LOSSES = ("music", "barlow_twins", "vicreg")

@@ -21,7 +21,8 @@ from musiclib.coding import segment_softmax
 from musiclib.config import TrainConfig
 from musiclib.objective import MusicLoss
 from musiclib.pretrain.assemble import build_method, load_data, view_configs
-from musiclib.pretrain.loop import batches, local_randomness
+from musiclib.pretrain.feed import batches
+from musiclib.pretrain.randomness import local_randomness
 
 
 def escape_curvature(
