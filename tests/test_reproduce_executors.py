@@ -34,8 +34,9 @@ def test_submitit_runs_the_same_jobs_with_the_same_judgement(tmp_path):
     assert lines["good.seed=4"]["metrics"] == {"seed": 4}
 
 
-def test_without_a_cluster_slurm_says_so(tmp_path):
+def test_without_a_cluster_slurm_says_so(tmp_path, monkeypatch):
     pytest.importorskip("submitit")
+    monkeypatch.setenv("PATH", str(tmp_path))  # a machine of this suite may have SLURM
     with pytest.raises(ValueError, match="no `srun` on this machine"):
         executors.Cluster(tmp_path, 1, cluster="slurm")
 
