@@ -113,16 +113,23 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
+class NotYaml(yaml.YAMLError, ValueError):
+    """The text is no YAML, or holds a value that is not what its tag says. One line."""
+
+
 def read_yaml(text: str) -> Any:
-    """YAML to plain values, read safely and without surprises. Raises yaml.YAMLError naming the line."""
-    return yaml.load(text, Loader=_Loader)
+    """YAML to plain values, read safely and without surprises. Raises NotYaml, which names the place."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except Exception as error:  # PyYAML lets those of the types pass through: int("x") for !!int x, a list as a key
+        raise NotYaml(" ".join(str(error).split())) from None
 
 
 def read_mapping(path: str | Path) -> dict[str, Any]:
     """A YAML file whose top level is a mapping. Raises ValueError naming the file and what is wrong with it."""
     try:
         content = read_yaml(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except NotYaml as error:
         raise ValueError(f"{path}: {error}") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: is no UTF-8 text ({error})") from None

@@ -5,13 +5,13 @@ import hashlib
 import io
 import os
 import pickle
-import struct
 import subprocess
 import tarfile
 
 import numpy as np
 import pytest
 import torch
+from dataset_files import noise, python2
 from scipy.io import savemat
 
 from musiclib.datasets import (
@@ -37,10 +37,6 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.delenv("MUSICLIB_DATA", raising=False)
 
 
-def noise(*shape, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
 def write_tar(path, entries):
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w:gz") as tar:
@@ -51,34 +47,6 @@ def write_tar(path, entries):
 
 
 # -- pickles ----------------------------------------------------------------------------------------------------------
-
-
-def python2(values):
-    """The pickle that Python 2's cPickle wrote with protocol 2, as in cifar-10-batches-py: its strings are BINSTRINGs,
-    and so are the pixels."""
-
-    def string(text):
-        raw = text if isinstance(text, bytes) else text.encode()
-        return b"U" + bytes([len(raw)]) + raw if len(raw) < 256 else b"T" + struct.pack("<I", len(raw)) + raw
-
-    def number(value):
-        return b"K" + bytes([value]) if value < 256 else b"J" + struct.pack("<i", value)
-
-    def array(value):
-        kind = b"cnumpy\ndtype\n(U\x02u1K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-        shape = number(value.shape[0]) + number(value.shape[1]) + b"\x86"
-        state = b"(K\x01" + shape + b"q\x07" + kind + b"\x89" + string(value.tobytes()) + b"tb"
-        return b"cnumpy.core.multiarray\n_reconstruct\nq\x05cnumpy\nndarray\nq\x06K\x00\x85U\x01b\x87R" + state
-
-    def any_value(value):
-        if isinstance(value, np.ndarray):
-            return array(value)
-        if isinstance(value, list):
-            return b"](" + b"".join(map(any_value, value)) + b"e"
-        return number(value) if isinstance(value, int) else string(value)
-
-    items = b"".join(string(key) + any_value(value) for key, value in values.items())
-    return b"\x80\x02}q\x01(" + items + b"u."
 
 
 def batch10(count, seed):
@@ -359,7 +327,8 @@ def test_the_extra_part_of_svhn_comes_behind_the_training_set(tmp_path):
         ({"X": noise(32, 32, 3, 4), "y": np.ones((5, 1), np.uint8)}, "for 4 images"),
         ({"X": noise(32, 32, 3, 4), "y": np.zeros((4, 1), np.uint8)}, r"outside of 1\.\.10"),
         ({"X": noise(32, 32, 3, 4), "y": np.full((4, 1), 1.5)}, r"outside of 1\.\.10"),
-        ({"X": noise(32, 32, 3, 4), "y": np.array([["a"] * 4], dtype=object)}, "holds y of object"),
+        ({"X": noise(32, 32, 3, 4), "y": np.array([["a"] * 4], dtype=object)}, "its variable 'y' is no array of real"),
+        ({"X": noise(32, 32, 3, 4), "y": np.ones((4, 1), complex)}, "its variable 'y' is no array of real"),
     ],
 )
 def test_matlab_files_are_checked(tmp_path, content, words):

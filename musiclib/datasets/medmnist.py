@@ -52,6 +52,8 @@ def parse_npz(
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             pixels = arrays[f"{split}_images"]
             labels = {part: arrays[f"{part}_labels"] for part in ("train", "val", "test")}
+        if not all(isinstance(values, np.ndarray) for values in (pixels, *labels.values())):
+            raise ValueError("a member is no array")
     except Exception as error:
         raise DatasetUnusable(f"{name} cannot be read as a MedMNIST file ({one_line(error)}); get it again") from error
     if pixels.ndim == 3:

@@ -45,8 +45,9 @@ def shown(path: str | bytes | os.PathLike) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, in one line; its type where it says nothing."""
-    return " ".join(shown(str(error)).replace("\\n", " ").split()) or type(error).__name__
+    """What an error says, in one line of at most 300 characters; its type where it says nothing."""
+    words = " ".join(shown(str(error)).replace("\\n", " ").split()) or type(error).__name__
+    return words if len(words) <= 300 else f"{words[:297]}..."
 
 
 def tell(message: str) -> None:

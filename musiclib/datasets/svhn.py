@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from musiclib.datasets.matlab import read_matlab
 from musiclib.datasets.origin import Arrays, Origin
 from musiclib.datasets.sources import DatasetMissing, DatasetUnusable, download, file_digest, one_line, read_file, shown
 
@@ -68,17 +68,14 @@ def find(
 def parse_mat(content: bytes, name: str = "the MATLAB data") -> tuple[Tensor, Tensor]:
     """(images (N, 3, 32, 32) uint8, labels (N,) int64) of X (32, 32, 3, N) and y (N, 1), where 10 stands for the digit
     0. DatasetUnusable, naming the file, for anything else."""
-    from scipy.io import loadmat
-
     try:
-        values = loadmat(io.BytesIO(content), variable_names=("X", "y"))
-        pixels, digits = values["X"], values["y"]
+        values = read_matlab(content, ("X", "y"))
     except Exception as error:
-        what = f"lacks the variable {error}" if isinstance(error, KeyError) else f"cannot be read ({one_line(error)})"
-        raise DatasetUnusable(f"{name} {what}; get it again") from error
+        raise DatasetUnusable(f"{name} cannot be read: {one_line(error)}; get it again") from error
+    pixels, digits = values["X"], values["y"]
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[:3] != (32, 32, 3) or not pixels.size:
         raise DatasetUnusable(f"{name} holds X of {pixels.dtype} {pixels.shape}, expected uint8 (32, 32, 3, N)")
-    if digits.dtype.kind not in "uif" or digits.size != pixels.shape[3]:
+    if digits.size != pixels.shape[3]:
         raise DatasetUnusable(f"{name} holds y of {digits.dtype} {digits.shape} for {pixels.shape[3]} images")
     digits = digits.reshape(-1)
     if not np.isin(digits, np.arange(1, 11)).all():

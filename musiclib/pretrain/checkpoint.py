@@ -1,7 +1,7 @@
 """Checkpoints: one folder a save, tensors in safetensors, the rest in JSON; never half-written, never unpickled.
 
     <folder>/step-000001200/tensors.safetensors
-    <folder>/step-000001200/state.json       # everything that is not a tensor, and the SHA-256 of the tensor file
+    <folder>/step-000001200/state.json       # everything that is not a tensor, the SHA-256 of it and of the tensor file
 
 A save is written into a temporary folder, flushed to the disk and renamed, so a reader (or a run that is killed at any
 moment) sees a complete checkpoint or none. The newest two are kept: when the newest turns out damaged the one before it
@@ -22,7 +22,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-FORMAT = 1
+FORMAT = 2  # 1 had no `seal`
 TENSORS, STATE = "tensors.safetensors", "state.json"
 
 
@@ -50,6 +50,7 @@ def save(folder: str | os.PathLike, state: dict[str, Any], *, step: int, owner: 
     try:
         safetensors.torch.save_file(tensors, temporary / TENSORS)
         body = {"format": FORMAT, "owner": owner, "step": step, "sha256": _sha256(temporary / TENSORS), "state": rest}
+        body["seal"] = _seal(body)
         (temporary / STATE).write_text(json.dumps(body, allow_nan=False), encoding="utf-8")
         for name in (TENSORS, STATE):
             _flush(temporary / name)
@@ -87,7 +88,7 @@ def load(folder: str | os.PathLike, *, owner: str | None = None) -> dict[str, An
             return _read(path, owner)
         except CheckpointForeign:
             raise
-        except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
             reasons.append(f"{path.name}: {error}")
     if found:
         raise CheckpointDamaged(
@@ -98,8 +99,10 @@ def load(folder: str | os.PathLike, *, owner: str | None = None) -> dict[str, An
 
 def _read(path: Path, owner: str | None) -> dict[str, Any]:
     body = json.loads((path / STATE).read_text(encoding="utf-8"))
-    if body["format"] != FORMAT:
+    if body["format"] not in (1, FORMAT):
         raise ValueError(f"format {body['format']!r}, this version reads {FORMAT}")
+    if body["format"] == FORMAT and body.pop("seal") != _seal(body):
+        raise ValueError(f"{STATE} does not have the checksum that it names")
     if owner is not None and body["owner"] != owner:
         raise CheckpointForeign(
             f"checkpoint {path} belongs to the configuration {body['owner']}, this run is {owner}. "
@@ -132,6 +135,11 @@ def _join(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, dict):
         return tensors[value["@"]] if "@" in value else {key: _join(v, tensors) for key, v in value.items()}
     return [_join(v, tensors) for v in value] if isinstance(value, list) else value
+
+
+def _seal(body: dict[str, Any]) -> str:
+    """SHA-256 of everything else in state.json."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:
