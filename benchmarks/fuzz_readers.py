@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import multiprocessing
 import os
 import random
@@ -98,6 +99,7 @@ def _work(name: str, numbers: range, seed: int, pipe: Any) -> None:
     warnings.simplefilter("ignore")
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 2)  # libtiff has words of its own
+    faulthandler.disable()
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, resource.RLIM_INFINITY))
     samples = list(form.samples())
@@ -182,16 +184,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=300, help="damaged files of every format (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, help="number of the first one (default: %(default)s)")
-    parser.add_argument(
-        "--seconds", type=float, default=float("inf"), help="for all formats together; fewer files then"
-    )
-    parser.add_argument(
-        "--limit", type=float, default=LIMIT, help="seconds a file before it hangs (default: %(default)s)"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--formats", nargs="+", choices=FORMATS, default=list(FORMATS), metavar="NAME", help=", ".join(FORMATS)
-    )
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="for all formats; fewer files then")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds a file (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the damage (default: %(default)s)")
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS), metavar="NAME")
     parser.add_argument("--keep", type=Path, help="write the files that made a fault into this folder")
     parser.add_argument("--out", type=Path, help="the record (default: none is written)")
     args = parser.parse_args(argv)
