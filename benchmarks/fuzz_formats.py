@@ -27,12 +27,13 @@ sys.path[:0] = [path for path in (str(ROOT), str(ROOT / "tests")) if path not in
 
 from dataset_files import noise, python2  # noqa: E402
 
-from musiclib import checkpoint  # noqa: E402
-from musiclib.config import TrainConfig, read_mapping  # noqa: E402
+from musiclib.config import TrainConfig  # noqa: E402
 from musiclib.datasets import DatasetUnusable, cifar10, cifar100, fashion_mnist, medmnist, svhn  # noqa: E402
 from musiclib.datasets.cache import cached  # noqa: E402
 from musiclib.datasets.crops import ATTEMPTS, two_crops  # noqa: E402
 from musiclib.datasets.decode import damaged_images, decode_images  # noqa: E402
+from musiclib.pretrain import checkpoint  # noqa: E402
+from musiclib.schema import read_mapping  # noqa: E402
 from reproduce.judging import records  # noqa: E402
 
 Files = dict[str, bytes]

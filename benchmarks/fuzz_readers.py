@@ -36,7 +36,8 @@ import torch
 
 from benchmarks.fuzz_damage import damage
 from benchmarks.fuzz_formats import FORMATS, Files, Format
-from musiclib.record import provenance, write_json
+from musiclib.files import write_json
+from musiclib.record import provenance
 
 LIMIT = 30.0  # seconds a file
 MEMORY = 6 * 2**30  # bytes of address space beyond what the process has at its start
