@@ -30,6 +30,7 @@ __all__ = [
     "ImageSet",
     "LostWorker",
     "Unlabelled",
+    "from_files",
     "identity",
     "known",
     "load",
@@ -76,6 +77,11 @@ def identity(name: str, split: str = "train", *, root: str | Path | None = None,
 def known(name: str) -> bool:
     """Whether `load` has a reader for this name (which says nothing about whether the data are there)."""
     return name in NAMES or (name.partition(":")[0] in NAMED and ":" in name)
+
+
+def from_files(name: str) -> bool:
+    """Whether a set comes from files that may change, other than those that are rendered or ship with a package."""
+    return name.partition(":")[0] not in MADE
 
 
 def _found(name: str, split: str, root: str | Path | None, options: dict[str, Any]) -> Origin | ImageSet:

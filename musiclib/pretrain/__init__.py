@@ -5,6 +5,7 @@ assemble      configuration -> data, views, method; a run's folder -> trained ne
 loop          the loop itself: order and views as functions of the seed, forward, backward, update
 optimisers    SGD, LARS, AdamW; warm-up and cosine
 accuracy      nearest neighbours on held-out training images, at a few epochs
+inputs        whether records and checkpoints belong to the data that are there
 checkpoint    what resumes a run: safetensors and JSON, whole or not at all
 progress      what a running loop shows
 processes     device, process group, SIGTERM
@@ -12,6 +13,7 @@ __main__      the command line
 """
 
 from musiclib.pretrain.assemble import load_encoder, load_method
+from musiclib.pretrain.inputs import OtherData
 from musiclib.pretrain.lifecycle import FolderTaken, run
 
-__all__ = ["FolderTaken", "load_encoder", "load_method", "run"]
+__all__ = ["FolderTaken", "OtherData", "load_encoder", "load_method", "run"]

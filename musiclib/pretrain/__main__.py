@@ -12,8 +12,8 @@ With torchrun the batch of the configuration is the global one; every process ta
 images that one process would have used, so the number of processes changes rounding only.
 
 Exit codes: 0 done; 2 wrong arguments or configuration; 3 a data set is missing or unusable; 4 stopped on a value that
-is not finite; 5 the output folder belongs to another run, is in use, or holds only damaged checkpoints; 75 asked to
-stop (SIGTERM), saved, run again to go on; 1 anything else.
+is not finite; 5 the output folder belongs to another run or to other data, is in use, or holds only damaged
+checkpoints; 75 asked to stop (SIGTERM), saved, run again to go on; 1 anything else.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from musiclib import files
 from musiclib.config import TrainConfig, override
 from musiclib.pretrain import checkpoint
 from musiclib.pretrain.assemble import view_configs
+from musiclib.pretrain.inputs import OtherData
 from musiclib.pretrain.lifecycle import FolderTaken, run
 from musiclib.pretrain.loop import NonFinite, Stopped
 from musiclib.schema import read_yaml
@@ -138,6 +139,7 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(error, "not finite")
     except (
         FolderTaken,
+        OtherData,
         files.FolderInUse,
         checkpoint.CheckpointForeign,
         checkpoint.CheckpointDamaged,

@@ -128,6 +128,10 @@ class Streamed:
         return len(self.stream)
 
     @property
+    def identity(self) -> str:
+        return self.checksum
+
+    @property
     def labels(self) -> Tensor | None:
         return self.stream.labels
 

@@ -18,7 +18,7 @@ from torch import nn
 from musiclib import files, record
 from musiclib.config import TrainConfig
 from musiclib.distributed import broadcast_state, is_main, world_size
-from musiclib.pretrain import checkpoint
+from musiclib.pretrain import checkpoint, inputs
 from musiclib.pretrain.accuracy import accuracy_watch, unscored
 from musiclib.pretrain.assemble import build_method, health_of, load_data, score, training_images, view_configs
 from musiclib.pretrain.callbacks import Callback
@@ -59,7 +59,7 @@ class Conduct:
 def run(config: TrainConfig, out_dir: str | os.PathLike, conduct: Conduct | None = None, **how: Any) -> dict[str, Any]:
     """Train, evaluate and record one configuration in `out_dir`; returns the record (schema: README of reproduce).
 
-    Resumes from `out_dir`; returns at once when it holds a finished record of the same configuration.
+    Resumes from `out_dir`; returns at once when it holds a finished record of the same configuration and data.
 
     conduct, how: fields of `Conduct`, as an object or by name: `run(config, "out", device="cpu", progress=False)`.
 
@@ -127,7 +127,8 @@ class Run:
             return self.publish(done)
 
     def find_finished(self) -> dict[str, Any] | None:
-        """The finished record in the folder, None if the run has to go on; FolderTaken if another run lives there."""
+        """The finished record in the folder, None if the run has to go on; FolderTaken if another run lives there,
+        OtherData if it was made of other data."""
         previous = files.read_json(self.folder / "config.json")
         if previous is not None:
             try:
@@ -142,7 +143,11 @@ class Run:
         done = files.read_json(self.folder / "record.json")
         if not done or done.get("status") != "done" or done.get("run") != self.name:
             return None
-        return done if done.get("metrics") or not self.conduct.evaluate else None
+        if self.conduct.evaluate and not done.get("metrics"):
+            return None
+        where, evaluate = self.conduct.data_root, self.conduct.evaluate
+        inputs.check_record(done, self.config, where, evaluate=evaluate, folder=self.folder)
+        return done
 
     def publish(self, done: dict[str, Any]) -> dict[str, Any]:
         """The finished record, appended to the file of records if there is one and it is not in it yet."""
@@ -175,7 +180,14 @@ class Run:
         train_set, held = load_data(config, self.conduct.data_root, evaluate=evaluate)
         views = view_configs(config)
         body: dict[str, Any] = {
-            "data": {"name": train_set.name, "checksum": train_set.checksum, "samples": len(train_set)},
+            "data": {
+                "name": train_set.name,
+                "checksum": train_set.checksum,
+                "samples": len(train_set),
+                "identity": inputs.identities(
+                    config, self.conduct.data_root, evaluate=evaluate, opened=(train_set, held)
+                ),
+            },
             "views": [v.to_dict() for v in views],
             "time": {"train_s": 0.0, "views_per_s": 0.0},
             "trained_by": [],
@@ -212,7 +224,7 @@ class Run:
         optimiser = None
         if steps:
             optimiser = build_optimiser(config.optimiser, method, lr=config.peak_lr(), weight_decay=config.weight_decay)
-        state = self.resume(method, optimiser)
+        state = self.resume(method, optimiser, train_set)
         broadcast_state(method)
         sources = record.sources_hash()
         if state.step < steps and sources not in state.sources[-1:]:
@@ -224,11 +236,13 @@ class Run:
             self.loop(saver, train_set, steps)
         return method, state
 
-    def resume(self, method: nn.Module, optimiser: torch.optim.Optimizer | None) -> TrainState:
-        """Where the run stands; weights, moments and generators of the newest checkpoint are put in place."""
+    def resume(self, method: nn.Module, optimiser: torch.optim.Optimizer | None, train_set: Any) -> TrainState:
+        """Where the run stands; weights, moments and generators of the newest checkpoint are put in place. OtherData if
+        it was trained on another set than this one."""
         saved = checkpoint.load(self.checkpoints, owner=self.name)
         if saved is None:
             return TrainState()
+        inputs.check_checkpoint(saved["data"], train_set, self.checkpoints)
         method.load_state_dict(saved["method"])
         if optimiser is not None:
             load_optimiser_state(optimiser, saved["optimiser"])
@@ -282,7 +296,7 @@ class _Saver:
             "optimiser": {} if finished or self.optimiser is None else optimiser_state(self.optimiser),
             "generators": generator_states(self.run.device),
             "state": dataclasses.asdict(self.state),
-            "data": {**sizes, "classes": len(self.train_set.classes)},
+            "data": {**sizes, "classes": len(self.train_set.classes), "identity": self.train_set.identity},
         }
         run, keep = self.run, 1 if finished else 2
         checkpoint.save(run.checkpoints, contents, step=self.state.step, owner=run.name, keep=keep)
