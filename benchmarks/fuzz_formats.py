@@ -32,6 +32,7 @@ from musiclib.datasets import DatasetUnusable, cifar10, cifar100, fashion_mnist,
 from musiclib.datasets.cache import cached  # noqa: E402
 from musiclib.datasets.crops import ATTEMPTS, two_crops  # noqa: E402
 from musiclib.datasets.decode import damaged_images, decode_images  # noqa: E402
+from musiclib.files import read_lines  # noqa: E402
 from musiclib.pretrain import checkpoint  # noqa: E402
 from musiclib.schema import read_mapping  # noqa: E402
 from reproduce.judging import records  # noqa: E402
@@ -282,6 +283,7 @@ def json_lines() -> list[Files]:
 def read_records(folder: Path, path: Path) -> list[dict]:
     """All lines, or what the first problem says. No line may be lost without one."""
     found = records.read(path)
+    read_lines(path)  # the library's own reader, which passes over what it cannot read
     lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
     if len(found.lines) + len(found.problems) != len(lines):
         raise Disagree(f"{len(lines)} lines, {len(found.lines)} records, {len(found.problems)} problems")

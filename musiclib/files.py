@@ -62,7 +62,7 @@ def read_json(path: str | os.PathLike) -> Any | None:
     """The JSON value in `path`; None where the file is missing or not JSON, as after a crash of another program."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 
@@ -92,13 +92,14 @@ def append_line(path: str | os.PathLike, value: dict[str, Any], *, once: bool = 
 
 
 def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
-    """All readable JSON lines of a file, in order, without those that a crash cut short. Empty for a missing file."""
+    """All lines of a file that are JSON objects, in order, without those that a crash cut short. Empty for a missing
+    file."""
     records = []
     with contextlib.suppress(FileNotFoundError):
-        for line in Path(path).read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError):
+        for line in Path(path).read_bytes().split(b"\n"):
+            with contextlib.suppress(ValueError, RecursionError):
                 records.append(json.loads(line))
-    return records
+    return [record for record in records if isinstance(record, dict)]
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 goes wrong names the file."""
 
 import io
+import shutil
 import struct
 import zlib
 
@@ -15,6 +16,7 @@ from musiclib.datasets.crops import ATTEMPTS, two_crops
 from musiclib.datasets.decode import damaged_images, decode_images
 from musiclib.datasets.picture import PLAIN, open_image, upright
 from musiclib.datasets.stream import ImageStream
+from musiclib.pretrain.__main__ import main
 
 WHOLE = np.full((2, 2 * ATTEMPTS + 2), 0.5)  # with scale and ratio 1: the whole of a square picture, twice
 
@@ -402,6 +404,20 @@ def test_a_stream_can_skip_damaged_files(damaged_tree, workers):
     assert "2.jpg" not in {path.name for path, label in zip(stream.files, stream.labels, strict=True) if label == 1}
     labels = torch.cat([labels for *_, labels in stream.plain()])
     assert labels.tolist() == [0] * 5 + [1] * 4
+
+
+@pytest.mark.parametrize("reader", ["folder", "imagenet"])
+def test_damaged_files_are_skipped_from_the_command_line(damaged_tree, tmp_path, capsys, reader):
+    shutil.copytree(damaged_tree / "train", damaged_tree / "test")
+    words = ["--method", "music", "--encoder", "tiny", "--epochs", "1", "--batch", "3", "--dataset"]
+    words += [f"{reader}:{damaged_tree}", "--device", "cpu", "--no-progress", "--out", str(tmp_path / "out")]
+    words += ["--set", "options.projector=[8]", "--set", "options.segments=2", "--set", "options.units=2"]
+    words += ["--set", f"dataset_options.{'size=12' if reader == 'folder' else 'workers=0'}", "--set", "views.size=12"]
+    assert main(words) == 3
+    assert capsys.readouterr().err.count("bee/2.jpg cannot be decoded") == 1
+    with pytest.warns(UserWarning, match=r"1 damaged file\(s\) left out: .*bee/2\.jpg"):
+        assert main([*words, "--set", "dataset_options.damaged=skip"]) == 0
+    assert "linear/test/top1" in capsys.readouterr().out
 
 
 def test_damaged_files_are_found_by_several_processes(damaged_tree):

@@ -361,6 +361,63 @@ def test_pictures_without_an_annotation_are_told(tmp_path):
     assert words.endswith("left out 1 picture(s) without an annotation")
 
 
+@both_readers
+def test_imagenette_is_read_as_it_is_published(tmp_path, reader):
+    """train/ID/*.JPEG, val/ID/*.JPEG and a list of noisy labels beside them, which is told and not used."""
+    root = tmp_path / "imagenette2-160"
+    for part, count in (("train", 4), ("val", 2)):
+        for name in ("n01440764", "n02102040"):
+            for i in range(count):
+                picture(root / part / name / f"{name}_{i}.JPEG")
+            (root / part / name / ".DS_Store").write_bytes(b"x")
+    (root / "noisy_imagenette.csv").write_text("path,noisy_labels_0\n")
+    words = told(lambda: counts(root, "train", reader))
+    assert "left out 1 file(s) that are no pictures (.csv 1)" in words
+    assert counts(root, "train", reader) == {"n01440764": 4, "n02102040": 4}
+    assert counts(root, "test", reader) == {"n01440764": 2, "n02102040": 2}
+
+
+@both_readers
+def test_imagenet100_is_read_in_the_parts_in_which_it_is_shared(tmp_path, reader):
+    """train.X1/ID ... train.X4/ID with other classes in each, and val.X/ID with all of them."""
+    root = tmp_path / "imagenet100"
+    for part, names in enumerate((("n3", "n1"), ("n2",), ("n4", "n1")), start=1):
+        for name in names:
+            picture(root / f"train.X{part}" / name / f"{part}.JPEG", shade=part)
+    for number, name in enumerate(("n1", "n2", "n3", "n4")):
+        picture(root / "val.X" / name / "1.JPEG", shade=100 + number)
+    (root / "Labels.json").write_text("{}")
+    assert counts(root, "train", reader) == {"n1": 2, "n2": 1, "n3": 1, "n4": 1}
+    assert counts(root, "test", reader) == {"n1": 1, "n2": 1, "n3": 1, "n4": 1}
+    if reader == "folder":
+        assert load(f"folder:{root}", size=4).images[:, 0, 0, 0].tolist() == [1, 3, 2, 1, 3]
+        assert load(f"folder:{root}", "test", size=4).images[:, 0, 0, 0].tolist() == [100, 101, 102, 103]
+
+
+@both_readers
+def test_what_lies_beside_the_splits_is_told(tmp_path, reader):
+    root = tree(tmp_path / "t" / "train").parent
+    tree(root / "test")
+    assert told(lambda: counts(root, "train", reader)) == ""
+    picture(root / "1.png")
+    tree(root / "extra")
+    words = told(lambda: counts(root, "train", reader))
+    assert "left out 1 picture(s) outside the class folders; the folder(s) extra, which are no split" in words
+
+
+@both_readers
+def test_classes_of_one_picture_are_told_or_refused_in_the_test_set(tmp_path, reader):
+    tree(tmp_path / "t", ("cat",), each=1)
+    tree(tmp_path / "t", ("dog",), each=5)
+    assert counts(tmp_path / "t", "train", reader) == {"cat": 1, "dog": 4}
+    words = told(lambda: counts(tmp_path / "t", "test", reader))
+    assert "that is held out lacks 1 of 2 classes of the training set: cat" in words
+    shutil.rmtree(tmp_path / "t" / "dog")
+    tree(tmp_path / "t", ("dog",), each=1)
+    with pytest.raises(DatasetUnusable, match="has one picture a class and none to hold out: add a test/ folder"):
+        counts(tmp_path / "t", "test", reader)
+
+
 def test_splits_that_do_not_fit_are_named(tmp_path):
     tree(tmp_path / "t" / "train")
     picture(tmp_path / "t" / "val" / "1.png")

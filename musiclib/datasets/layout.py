@@ -4,6 +4,7 @@
     train/CLASS/*  with  test|val|valid|validation/CLASS/*      in upper, lower or mixed case
     train/CLASS/*, val/CLASS/*, test/*             ILSVRC: a test folder without class folders is passed over
     train/CLASS/images/*, val/images/* with val/val_annotations.txt         Tiny-ImageNet
+    train.X1/CLASS/* ... train.X4/CLASS/*, val.X/CLASS/*        ImageNet-100 in parts
     *  or  train/*                                 no class folders: pictures without labels
 
 Classes are the folder names of the training part, sorted. A class folder without a picture is an error that names it,
@@ -13,8 +14,10 @@ and what is left out is told in one line.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -26,7 +29,8 @@ from musiclib.datasets.scan import Folder, LeftOut, look, walk
 from musiclib.datasets.sources import DatasetMissing, DatasetUnusable, Unlabelled, shown
 
 TRAIN_NAME = "train"
-TEST_NAMES = ("test", "val", "valid", "validation")
+TRAIN_PART = re.compile(r"train\.x\d+")
+TEST_NAMES = ("test", "val", "valid", "validation", "val.x")
 ANNOTATIONS = "val_annotations.txt"
 REMEDY = (
     "name a folder that holds CLASS/*.jpg|png (or train/CLASS/* and test/CLASS/*; without class folders it can be "
@@ -46,10 +50,13 @@ def split_files(folder: Path, split: str, test_fraction: float = 0.2) -> Split:
     left, left_in_train = LeftOut(), LeftOut()
     top = look(folder, left)
     names = {path.name.casefold() for path in top.folders}
-    train = _named(top, TRAIN_NAME)
-    inner = look(train, left_in_train) if train else None
-    if inner and (inner.folders or names <= {TRAIN_NAME, *TEST_NAMES}):
-        left = left_in_train if split == "train" else LeftOut()
+    train = _training_parts(top)
+    inner = [look(part, left_in_train) for part in train]
+    if any(part.folders for part in inner) or (train and names <= {TRAIN_NAME, *TEST_NAMES}):
+        left.loose += len(top.pictures)
+        left.beside += [p.name for p in top.folders if p not in train and p.name.casefold() not in TEST_NAMES]
+        left.add(left_in_train)
+        left = left if split == "train" else LeftOut()
         found = _given_split(folder, top, train, inner, split, left)
     elif top.folders and names <= set(TEST_NAMES):
         raise DatasetMissing(f"folder:{shown(folder)} ({split})", [folder / TRAIN_NAME], REMEDY)
@@ -62,16 +69,23 @@ def split_files(folder: Path, split: str, test_fraction: float = 0.2) -> Split:
     return found
 
 
-def _given_split(folder: Path, top: Folder, train: Path, inner: Folder, split: str, left: LeftOut) -> Split:
+def _training_parts(top: Folder) -> list[Path]:
+    """The folder called train in any case, else those of a training set in parts."""
+    train = _named(top, TRAIN_NAME)
+    return [train] if train else [path for path in top.folders if TRAIN_PART.fullmatch(path.name.casefold())]
+
+
+def _given_split(folder: Path, top: Folder, train: list[Path], inner: list[Folder], split: str, left: LeftOut) -> Split:
     """The split that the tree makes itself."""
-    classes = tuple(path.name for path in inner.folders)
+    classes = tuple(sorted({path.name for part in inner for path in part.folders}))
     if split == "train":
+        pictures = [path for part in inner for path in part.pictures]
         if not classes:
-            return list(inner.pictures), None, ()
-        left.loose += len(inner.pictures)
+            return pictures, None, ()
+        left.loose += len(pictures)
         return _labelled(train, classes, classes, left)
     if not classes:
-        raise Unlabelled(f"{shown(train)} {NO_LABELS}")
+        raise Unlabelled(f"{shown(train[0])} {NO_LABELS}")
     passed_over = []
     for name in TEST_NAMES:
         part = _named(top, name)
@@ -88,10 +102,10 @@ def _given_split(folder: Path, top: Folder, train: Path, inner: Folder, split: s
                 names = ", ".join(map(shown, strange))
                 raise DatasetUnusable(f"{shown(part)} holds the class folder(s) {names} that train/ does not have")
             left.loose += len(held.pictures)
-            return _labelled(part, classes, present, left)
+            return _labelled([part], classes, present, left)
         left.clear()
         what = f"the folder(s) {', '.join(map(shown, strange[:5]))}" if strange else "no folders"
-        passed_over.append(f"{part} (has {what}, none of the classes of {train})")
+        passed_over.append(f"{part} (has {what}, none of the classes of {train[0]})")
     raise DatasetMissing(f"folder:{shown(folder)} (test)", passed_over, REMEDY)
 
 
@@ -103,38 +117,49 @@ def _own_split(folder: Path, top: Folder, split: str, test_fraction: float, left
         return list(top.pictures), None, ()
     left.loose += len(top.pictures)
     classes = tuple(path.name for path in top.folders)
-    files, labels, _ = _labelled(folder, classes, classes, left)
+    files, labels, _ = _labelled([folder], classes, classes, left)
     kept, held = stratified_indices(labels, test_fraction, seed=0)
+    if split == "test":
+        if not len(held):
+            raise DatasetUnusable(f"{shown(folder)} has one picture a class and none to hold out: add a test/ folder")
+        _tell_missing(
+            f"the part of {shown(folder)} that is held out", classes, {classes[i] for i in labels[held].tolist()}
+        )
     chosen = kept if split == "train" else held
     return [files[i] for i in chosen.tolist()], labels[chosen], classes
 
 
-def _labelled(folder: Path, classes: tuple[str, ...], present: tuple[str, ...], left: LeftOut) -> Split:
-    """The pictures of the class folders `present`, numbered as in `classes`."""
+def _labelled(parts: list[Path], classes: tuple[str, ...], present: tuple[str, ...], left: LeftOut) -> Split:
+    """The pictures of the class folders `present` in all of the parts of a set, numbered as in `classes`."""
     files: list[Path] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
         if name in present:
             before = left.others.total()
-            found = walk(folder / name, left)
+            folders = [part / name for part in parts if len(parts) == 1 or os.path.isdir(part / name)]
+            found = [path for folder in folders for path in walk(folder, left)]
             if not found:
                 others = left.others.total() - before
                 raise DatasetUnusable(
-                    f"the class {shown(name)} has no pictures: {shown(folder / name)} "
+                    f"the class {shown(name)} has no pictures: {shown(folders[0])} "
                     + (f"holds {others} file(s) of other kinds; " if others else "is empty; ")
                     + "remove the folder, or fill it"
                 )
             files += found
             labels += [label] * len(found)
+    _tell_missing(shown(parts[0]), classes, present)
+    return files, torch.tensor(labels, dtype=torch.int64), classes
+
+
+def _tell_missing(what: str, classes: tuple[str, ...], present: Collection[str]) -> None:
     missing = [name for name in classes if name not in present]
     if missing:
         more = ", ..." if len(missing) > 5 else ""
         warnings.warn(
-            f"{shown(folder)} lacks {len(missing)} of {len(classes)} classes of the training set: "
+            f"{what} lacks {len(missing)} of {len(classes)} classes of the training set: "
             f"{', '.join(map(shown, missing[:5]))}{more}",
-            stacklevel=5,
+            stacklevel=6,
         )
-    return files, torch.tensor(labels, dtype=torch.int64), classes
 
 
 def _annotated(folder: Path, classes: tuple[str, ...], left: LeftOut) -> Split:

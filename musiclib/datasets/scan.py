@@ -22,16 +22,25 @@ SYSTEM_FOLDERS = ("@eaDir", "#recycle", "__MACOSX", "lost+found", "$RECYCLE.BIN"
 
 @dataclass
 class LeftOut:
-    """What was seen and is in no set: files by suffix, pictures that belong to no class, links that go in circles."""
+    """What was seen and is in no set: files by suffix, pictures that belong to no class, links that go in circles,
+    folders that are no part of a split."""
 
     others: Counter[str] = field(default_factory=Counter)
     loose: int = 0
     circles: int = 0
     unlisted: int = 0
+    beside: list[str] = field(default_factory=list)
 
     def clear(self) -> None:
         self.others.clear()
+        self.beside.clear()
         self.loose = self.circles = self.unlisted = 0
+
+    def add(self, other: LeftOut) -> None:
+        self.others += other.others
+        self.beside += other.beside
+        self.loose, self.circles = self.loose + other.loose, self.circles + other.circles
+        self.unlisted += other.unlisted
 
     def __str__(self) -> str:
         parts = []
@@ -43,6 +52,9 @@ class LeftOut:
             parts.append(f"{self.loose} picture(s) outside the class folders")
         if self.unlisted:
             parts.append(f"{self.unlisted} picture(s) without an annotation")
+        if self.beside:
+            more = ", ..." if len(self.beside) > 5 else ""
+            parts.append(f"the folder(s) {', '.join(map(shown, self.beside[:5]))}{more}, which are no split")
         if self.circles:
             parts.append(f"{self.circles} link(s) to a folder that they lie in")
         return "; ".join(parts)

@@ -79,7 +79,7 @@ def faults(record: dict) -> list[str]:
     """Everything that keeps a record of the current schema from being used; empty for a good one."""
     found = []
     kind = record.get("kind")
-    for name, wanted in {**COMMON, **FIELDS.get(kind, {})}.items():
+    for name, wanted in {**COMMON, **(FIELDS.get(kind, {}) if isinstance(kind, str) else {})}.items():
         value = record.get(name)
         if name not in record:
             found.append(f"lacks {name!r}")
@@ -121,6 +121,8 @@ def read(path: Path, steps: dict[int, Callable[[dict], dict]] = UPGRADES) -> Rec
             found.problems.append(Problem(path, number, "is no UTF-8 text"))
         except json.JSONDecodeError as error:
             found.problems.append(Problem(path, number, f"is no JSON ({error.msg} at character {error.pos})"))
+        except RecursionError:
+            found.problems.append(Problem(path, number, "is nested too deeply"))
         except ValueError as error:
             found.problems.append(Problem(path, number, str(error)))
         else:
