@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from musiclib.schema import build, canonical, check_types, read_yaml
+from musiclib.schema import NotYaml, build, canonical, check_types, read_mapping, read_yaml
 
 UNTRAINED = ("random", "pixels")
 """Reference rows without training: a randomly initialised encoder, and the flattened images themselves."""
@@ -113,12 +113,7 @@ class TrainConfig:
     @classmethod
     def from_yaml(cls, path: str | Path) -> TrainConfig:
         """Read a YAML file of fields; an empty file is the default configuration."""
-        values = read_yaml(Path(path).read_text(encoding="utf-8"))
-        if values is not None and not isinstance(values, dict):
-            raise TypeError(
-                f"{path}: a configuration is a mapping of names to values, this is a {type(values).__name__}"
-            )
-        return cls.from_dict(values or {})
+        return cls.from_dict(read_mapping(path, empty=True))
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON values; `from_dict` gives the same configuration back."""
@@ -181,5 +176,8 @@ def override(values: dict[str, Any], assignments: list[str]) -> dict[str, Any]:
         if rest and head not in ("options", "views", "dataset_options"):
             raise ValueError(f"--set {text!r}: only options, views and dataset_options have names inside, not {head!r}")
         target = values.setdefault(head, {}) if rest else values
-        target[rest[0] if rest else head] = read_yaml(value)
+        try:
+            target[rest[0] if rest else head] = read_yaml(value)
+        except NotYaml as error:
+            raise ValueError(f"--set {text!r}: {error}") from None
     return values

@@ -125,14 +125,17 @@ def read_yaml(text: str) -> Any:
         raise NotYaml(" ".join(str(error).split())) from None
 
 
-def read_mapping(path: str | Path) -> dict[str, Any]:
-    """A YAML file whose top level is a mapping. Raises ValueError naming the file and what is wrong with it."""
+def read_mapping(path: str | Path, *, empty: bool = False) -> dict[str, Any]:
+    """A YAML file whose top level is a mapping; `empty` admits a file without content. Raises ValueError naming the
+    file and what is wrong with it."""
     try:
         content = read_yaml(Path(path).read_text(encoding="utf-8"))
     except NotYaml as error:
         raise ValueError(f"{path}: {error}") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: is no UTF-8 text ({error})") from None
+    if content is None and empty:
+        return {}
     if not isinstance(content, dict):
         raise ValueError(f"{path}: must be a mapping of keys to values, not {type(content).__name__}")
     return content

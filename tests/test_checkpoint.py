@@ -91,6 +91,23 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, damage
     assert torch.equal(got["w"], torch.ones(64))
 
 
+def test_a_changed_number_in_the_state_is_damage(tmp_path, generator):
+    checkpoint.save(tmp_path, some_state(generator), step=3, owner="me")
+    path = tmp_path / "step-000000003" / checkpoint.STATE
+    body = json.loads(path.read_text())
+    for changed in ({**body, "step": 4}, {**body, "state": {}}, {**body, "seal": "0"}, [body], 7):
+        path.write_text(json.dumps(changed))
+        with pytest.raises(checkpoint.CheckpointDamaged, match="step-000000003"):
+            checkpoint.load(tmp_path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(checkpoint.CheckpointDamaged, match="step-000000003"):
+        checkpoint.load(tmp_path)
+    path.write_text(json.dumps({name: value for name, value in body.items() if name != "seal"} | {"format": 1}))
+    assert same(checkpoint.load(tmp_path), checkpoint.load(tmp_path))  # of a version without it
+    path.write_text(json.dumps(body))
+    assert checkpoint.load(tmp_path) is not None
+
+
 def test_when_all_are_damaged_the_error_says_so_and_what_to_do(tmp_path):
     saved = checkpoint.save(tmp_path, {"step": 1}, step=1, owner="x")
     (saved / "state.json").write_text("{}")

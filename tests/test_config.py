@@ -9,7 +9,8 @@ import pytest
 
 from musiclib.config import TrainConfig, override
 from musiclib.methods.music import MusicOptions
-from musiclib.schema import build, read_yaml
+from musiclib.pretrain.__main__ import main
+from musiclib.schema import NotYaml, build, read_mapping, read_yaml
 
 
 def test_a_round_trip_through_json_gives_the_same_configuration():
@@ -24,7 +25,7 @@ def test_yaml_gives_the_same_as_values(tmp_path):
     path.write_text("")
     assert TrainConfig.from_yaml(path) == TrainConfig()
     path.write_text("- music\n")
-    with pytest.raises(TypeError, match="mapping"):
+    with pytest.raises(ValueError, match="mapping"):
         TrainConfig.from_yaml(path)
 
 
@@ -132,3 +133,29 @@ def test_a_malformed_assignment_is_an_error_that_shows_it(text):
 
 def test_yaml_numbers_with_exponents_are_numbers():
     assert read_yaml("[1e-3, 2E5, 1.5e+2, -1e3, abc, 1e, 0x1e]") == [1e-3, 2e5, 150.0, -1000.0, "abc", "1e", 0x1E]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: b: c", "[1", "\t- x", "a: 1\n---\nb: 2", "? [1]\n: 2", "!!int x", "!!binary ä", "*b", "a: 1\na: 2", "\0"],
+)
+def test_what_is_no_yaml_is_one_line_that_names_the_file_or_the_argument(tmp_path, capsys, text):
+    with pytest.raises(NotYaml) as raised:
+        read_yaml(text)
+    assert str(raised.value).isprintable()
+    path = tmp_path / "run.yaml"
+    path.write_text(text, encoding="utf-8")
+    for arguments in (["--config", str(path)], ["--set", f"lr={text}"]):
+        assert main([*arguments, "--show-config"]) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1
+        assert (str(path) if arguments[0] == "--config" else "--set 'lr=") in told
+    with pytest.raises(ValueError, match=r"run\.yaml: "):
+        TrainConfig.from_yaml(path)
+
+
+def test_an_empty_file_is_the_default_configuration(tmp_path):
+    (tmp_path / "run.yaml").write_text("# nothing\n")
+    assert TrainConfig.from_yaml(tmp_path / "run.yaml") == TrainConfig()
+    with pytest.raises(ValueError, match="must be a mapping"):
+        read_mapping(tmp_path / "run.yaml")

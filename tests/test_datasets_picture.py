@@ -428,6 +428,18 @@ def test_damaged_files_are_found_by_several_processes(damaged_tree):
     assert found == damaged_images(files, workers=1)
 
 
+def test_want_of_memory_is_no_damage(damaged_tree, monkeypatch):
+    def hungry(*arguments, **more):
+        raise MemoryError
+
+    files = sorted(damaged_tree.rglob("*.jpg"))
+    monkeypatch.setattr(Image.Image, "convert", hungry)
+    monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.load", hungry)
+    for workers, tries in ((1, files), (2, files * 120)):
+        with pytest.raises(DatasetUnusable, match=r"ant/0\.jpg cannot be decoded as an image: MemoryError"):
+            damaged_images(tries, workers=workers)
+
+
 def test_a_class_that_loses_every_picture_is_an_error(damaged_tree):
     for path in (damaged_tree / "train" / "ant").iterdir():
         path.write_bytes(b"x")

@@ -41,6 +41,14 @@ def test_a_line_cut_short_spoils_no_other(tmp_path):
     assert files.read_lines(tmp_path / "missing") == []
 
 
+def test_bytes_that_are_no_text_spoil_one_line_alone(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(b'{"n": 1}\n{"n": "\xff"}\n[1]\n5\n' + b"[" * 100_000 + b'\n{"n": "a\xe2\x80\xa8b"}\n')
+    assert files.read_lines(path) == [{"n": 1}, {"n": "a\u2028b"}]
+    path.write_bytes(b"[" * 100_000)
+    assert files.read_json(path) is None
+
+
 def test_once_appends_the_same_line_once(tmp_path):
     path = tmp_path / "records.jsonl"
     for value in (1, 2, 1, 1):

@@ -43,6 +43,7 @@ def test_good_lines_are_read_and_bad_ones_are_told_with_their_number(tmp_path):
         ({"seed": "0"}, "seed='0' must be int"),
         ({"seed": True}, "seed=True must be int"),
         ({"kind": "other"}, "kind='other'"),
+        ({"kind": {"a": 1}}, "kind={'a': 1} must be str"),
         ({"metrics": {"linear/test/top1": 61.2}}, "must be a fraction between 0 and 1"),
         ({"metrics": {"linear/test/top1": "0.6"}}, "is no number"),
         ({"config": None}, "config=None must be dict"),

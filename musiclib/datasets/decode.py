@@ -66,7 +66,8 @@ def decode_images(
 
 
 def damaged_images(sources: Sequence[Source], *, workers: int | None = None) -> dict[int, str]:
-    """Position -> what is wrong, for every image that cannot be decoded; nothing is kept of the others."""
+    """Position -> what is wrong, for every image that cannot be decoded; nothing is kept of the others. Want of memory
+    is no damage, and raised."""
     _check_workers(workers)
 
     def examine(first: int, last: int) -> dict[int, str]:
@@ -77,6 +78,8 @@ def damaged_images(sources: Sequence[Source], *, workers: int | None = None) -> 
                     image.draft(None, (1, 1))  # a JPEG is read whole at any scale, and fastest at the smallest
                     upright(image)
             except DatasetUnusable as error:
+                if isinstance(error.__cause__, MemoryError):
+                    raise
                 found[row] = str(error)
         return found
 

@@ -34,7 +34,7 @@ from musiclib.pretrain.assemble import view_configs
 from musiclib.pretrain.inputs import OtherData
 from musiclib.pretrain.lifecycle import FolderTaken, run
 from musiclib.pretrain.loop import NonFinite, Stopped
-from musiclib.schema import read_yaml
+from musiclib.schema import read_mapping
 
 EXIT = {"lost": 1, "usage": 2, "data": 3, "not finite": 4, "folder": 5, "stopped": 75}
 
@@ -99,9 +99,7 @@ def config_of(arguments: argparse.Namespace) -> TrainConfig:
     """The configuration that a command line describes: file, then named arguments, then --set."""
     values: dict[str, Any] = {}
     if arguments.config:
-        values = read_yaml(Path(arguments.config).read_text(encoding="utf-8")) or {}
-        if not isinstance(values, dict):
-            raise TypeError(f"{arguments.config}: a configuration is a mapping, this is a {type(values).__name__}")
+        values = read_mapping(arguments.config, empty=True)
     for name in ("method", "dataset", "encoder", "epochs", "batch", "seed"):
         if getattr(arguments, name) is not None:
             values[name] = getattr(arguments, name)
