@@ -127,8 +127,8 @@ def test_an_interrupted_run_does_not_go_on_over_changed_data(tmp_path, monkeypat
     config = pets(dataset=f"{dataset}:{folder}", **changes)
     stopped = KeyboardInterrupt("half way")
 
-    def interrupted(*arguments, save, **more):
-        save()
+    def interrupted(training):
+        training.save()
         raise stopped
 
     with monkeypatch.context() as broken:
