@@ -19,7 +19,6 @@ import math
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from scipy.special import gammaln, xlogy
 from torch import Tensor
 
 MAX_SOFT_CELLS = 2**22
@@ -116,6 +115,8 @@ def expected_uniform_entropy(samples: int, cells: int) -> float:
         raise ValueError(f"samples and cells: expected integers >= 1, got {samples!r} and {cells!r}")
     if cells == 1:
         return 0.0
+    from scipy.special import gammaln, xlogy
+
     k = np.arange(samples + 1)
     log_binomial = gammaln(samples + 1) - gammaln(k + 1) - gammaln(samples - k + 1)
     law = np.exp(log_binomial - k * math.log(cells) + (samples - k) * math.log1p(-1.0 / cells))

@@ -16,9 +16,7 @@ one. The rooms:
     formal     theorems behind the claims, checked by Coq
 """
 
-from pathlib import Path
+from musiclib.installed import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
-"""The repository."""
 RESULTS = ROOT / "reproduce" / "results" / "proofs"
 """Where results are stored for the repository."""

@@ -20,15 +20,18 @@ import json
 import sys
 from pathlib import Path
 
-from musiclib.files import jsonable, write_json, write_text
-from musiclib.record import now, provenance
-from proofs_checks import RESULTS, report
-from proofs_checks.claims import CLAIMS, checks_of
-from proofs_checks.formal.record import carry_out as carry_out_formal
-from proofs_checks.profiles import PROFILES, QUICK
-from proofs_checks.register import CHECKS
-from proofs_checks.trial import Plan, Trial, checks_hash, default_jobs, folder_of, try_all
-from proofs_checks.wrong import MUTANTS
+from musiclib.installed import extra, need_checkout
+
+with extra("suite"):
+    from musiclib.files import jsonable, write_json, write_text
+    from musiclib.record import now, provenance
+    from proofs_checks import RESULTS, report
+    from proofs_checks.claims import CLAIMS, checks_of
+    from proofs_checks.formal.record import carry_out as carry_out_formal
+    from proofs_checks.profiles import PROFILES, QUICK
+    from proofs_checks.register import CHECKS
+    from proofs_checks.trial import Plan, Trial, checks_hash, default_jobs, folder_of, try_all
+    from proofs_checks.wrong import MUTANTS
 
 OUT = Path("outputs/proofs")
 
@@ -74,6 +77,8 @@ def carry_out(names: list[str], plan: Plan, options: argparse.Namespace) -> dict
 def main(arguments: list[str] | None = None) -> int:
     """Carry out the command; returns the exit status."""
     options = parser().parse_args(arguments)
+    if options.write:
+        need_checkout("python -m proofs_checks --write")
     if options.markdown:
         print(report.readme_table())
         return 0

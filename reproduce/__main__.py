@@ -6,15 +6,18 @@ import argparse
 import sys
 from pathlib import Path
 
-from musiclib.schema import read_mapping, read_yaml
-from reproduce import NOTEBOOKS, ROOT, tune
-from reproduce.batch import executors, runner
-from reproduce.batch.processes import Refused, cores
-from reproduce.judging import compare, records, report
-from reproduce.planning import cost
-from reproduce.planning.jobs import Plan, duration
-from reproduce.planning.parameters import read_notebook, unknown_name
-from reproduce.planning.plan import build, names_notebook, profile_names, profile_path
+from musiclib.installed import extra
+
+with extra("suite"):
+    from musiclib.schema import read_mapping, read_yaml
+    from reproduce import NOTEBOOKS, OUTPUTS, tune
+    from reproduce.batch import executors, runner
+    from reproduce.batch.processes import Refused, cores
+    from reproduce.judging import compare, records, report
+    from reproduce.planning import cost
+    from reproduce.planning.jobs import Plan, duration
+    from reproduce.planning.parameters import read_notebook, unknown_name
+    from reproduce.planning.plan import build, names_notebook, profile_names, profile_path
 
 EPILOG = """
 examples:
@@ -135,7 +138,7 @@ def planned(args: argparse.Namespace) -> Plan:
 
 
 def folder(args: argparse.Namespace, plan: Plan) -> Path:
-    return args.out if args.out is not None else ROOT / "outputs" / plan.profile
+    return args.out if args.out is not None else OUTPUTS / plan.profile
 
 
 def print_problems(plan: Plan) -> int:
@@ -262,7 +265,7 @@ def run_profile(args: argparse.Namespace) -> int:
 
 
 def build_report(args: argparse.Namespace) -> int:
-    result = args.out or ROOT / "outputs" / args.profile
+    result = args.out or OUTPUTS / args.profile
     if not (result / records.FILE).is_file():
         print(
             f"error: {result} holds no {records.FILE}; run something first, or name the folder with --out",

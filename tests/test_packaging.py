@@ -41,8 +41,8 @@ def environment() -> dict[str, str]:
 
 def direct(project: dict) -> list[str]:
     extras = project["optional-dependencies"]
-    groups = [project["dependencies"], extras["suite"], extras["slurm"], extras["dev"]]
-    return [r for group in groups for r in group if not r.startswith("musiclib[")]
+    groups = [project["dependencies"], *(extras[name] for name in extras if name != "site")]
+    return [r for group in groups for r in group if not r.startswith(f"{project['name']}[")]
 
 
 def test_the_lock_satisfies_every_range_of_the_project(project, lock):

@@ -12,8 +12,11 @@ processes     device, process group, SIGTERM
 __main__      the command line
 """
 
-from musiclib.pretrain.assemble import load_encoder, load_method
-from musiclib.pretrain.inputs import OtherData
-from musiclib.pretrain.lifecycle import FolderTaken, run
+from musiclib.installed import extra
+
+with extra("train"):
+    from musiclib.pretrain.assemble import load_encoder, load_method
+    from musiclib.pretrain.inputs import OtherData
+    from musiclib.pretrain.lifecycle import FolderTaken, run
 
 __all__ = ["FolderTaken", "OtherData", "load_encoder", "load_method", "run"]

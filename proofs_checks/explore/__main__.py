@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from musiclib.installed import need_checkout
 from musiclib.plots.style import save_svg
 from proofs_checks.explore import batch_training, floor, minima, reversal, softness
 from proofs_checks.explore.pictures import FIGURES
@@ -35,6 +36,8 @@ def main(argv: list[str] | None = None) -> int:
         for name, exploration in EXPLORATIONS.items():
             print(f"{name:16s}{len(exploration.settings):4d} rows   {exploration.question}")
         return 0
+    if arguments.out == RESULTS:
+        need_checkout("python -m proofs_checks.explore without --out")
     torch.set_num_threads(1)
     for name in arguments.names:
         record = run(EXPLORATIONS[name], arguments.out, fresh=arguments.fresh)

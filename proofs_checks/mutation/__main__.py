@@ -18,13 +18,17 @@ import shutil
 import sys
 from pathlib import Path
 
-from musiclib.files import write_json, write_text
-from musiclib.record import now, provenance
-from proofs_checks import RESULTS
-from proofs_checks.mutation.guarantees import break_between_processes
-from proofs_checks.mutation.mutants import FILES, fingerprint
-from proofs_checks.mutation.page import counts_table, guarantees_table, page
-from proofs_checks.mutation.verdict import EQUIVALENT, judge_files
+from musiclib.installed import extra, need_checkout
+
+need_checkout("python -m proofs_checks.mutation")
+with extra("dev"):
+    from musiclib.files import write_json, write_text
+    from musiclib.record import now, provenance
+    from proofs_checks import RESULTS
+    from proofs_checks.mutation.guarantees import break_between_processes
+    from proofs_checks.mutation.mutants import FILES, fingerprint
+    from proofs_checks.mutation.page import counts_table, guarantees_table, page
+    from proofs_checks.mutation.verdict import EQUIVALENT, judge_files
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,15 +12,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from reproduce import LOG, ROOT
+from reproduce import CHECKOUT, LOG, ROOT
 from reproduce.batch.processes import RUN, end_all, thread_environment, tree_mb
 
 LOST = 70  # exit code of a job whose node or scheduler lost it
 
 
 def environment(spec: dict) -> dict[str, str]:
-    """The worker's environment: ours, the token of the run, the number of threads, and this package on the path."""
-    path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH", "")) if p)
+    """The worker's environment: ours, the token of the run, the number of threads, and this checkout on the path."""
+    path = os.pathsep.join(p for p in (str(ROOT) * CHECKOUT, os.environ.get("PYTHONPATH", "")) if p)
     return {
         **os.environ,
         **thread_environment(spec["threads"]),
@@ -116,7 +116,7 @@ class Cluster:
         try:
             import submitit
         except ImportError:
-            raise ValueError("--executor slurm needs submitit: pip install 'musiclib[slurm]'") from None
+            raise ValueError("--executor slurm needs submitit, the extra 'slurm' of music-ssl") from None
         if cluster == "slurm" and not submitit.SlurmExecutor.affinity() > 0:
             raise ValueError("--executor slurm: there is no `srun` on this machine; log in to the cluster first")
         self.slots, self.options = slots, dict(options or {})
