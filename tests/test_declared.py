@@ -31,6 +31,7 @@ NO_IMPORT = {
     "ruff": "make lint",
     "setuptools": "builds wheels",
     "sphinx": "make site",
+    "tensorboard": "torch.utils.tensorboard",
     "furo": "docs/conf.py",
     "myst-parser": "docs/conf.py",
 }

@@ -24,7 +24,7 @@ THEORY = ("01_the_theory_in_pictures", "02_beyond_linear_correlation")
 
 FLOORS = {
     "musiclib": (
-        ("finite", "distributed", "coding", "information", "schema", "files", "statistics"),
+        ("finite", "distributed", "coding", "information", "schema", "files", "statistics", "installed"),
         ("joint", "streaming", "encoders", "views", "record"),
         ("objective", "datasets"),
         ("methods",),

@@ -8,6 +8,7 @@ accuracy      nearest neighbours on held-out training images, at a few epochs
 inputs        whether records and checkpoints belong to the data that are there
 checkpoint    what resumes a run: safetensors and JSON, whole or not at all
 progress      what a running loop shows
+callbacks     who follows a run live; tensorboard is the first
 processes     device, process group, SIGTERM
 __main__      the command line
 """

@@ -34,6 +34,7 @@ from musiclib.pretrain.assemble import view_configs
 from musiclib.pretrain.inputs import OtherData
 from musiclib.pretrain.lifecycle import FolderTaken, run
 from musiclib.pretrain.loop import NonFinite, Stopped
+from musiclib.pretrain.tensorboard import TensorBoard
 from musiclib.schema import read_mapping
 
 EXIT = {"lost": 1, "usage": 2, "data": 3, "not finite": 4, "folder": 5, "stopped": 75}
@@ -87,6 +88,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         metavar="S",
         help="longest time between two checkpoints (default %(default)s)",
     )
+    where.add_argument(
+        "--tensorboard", metavar="DIR", help="events for TensorBoard go to DIR/RUN (needs the extra tensorboard)"
+    )
     where.add_argument("--no-evaluate", action="store_true", help="train only")
     where.add_argument("--no-progress", action="store_true", help="no bar and no lines while training")
     where.add_argument(
@@ -119,6 +123,7 @@ def main(argv: list[str] | None = None) -> int:
             if arguments.threads < 1:
                 raise ValueError(f"--threads is {arguments.threads}; it has to be at least 1")
             torch.set_num_threads(arguments.threads)
+        followers = [TensorBoard(Path(arguments.tensorboard) / config.hash())] if arguments.tensorboard else []
     except (OSError, TypeError, ValueError) as error:
         return _fail(error, "usage")
     from musiclib.datasets import DatasetMissing, DatasetUnusable, LostWorker
@@ -128,6 +133,7 @@ def main(argv: list[str] | None = None) -> int:
         done = run(
             config, folder, data_root=arguments.data_root, device=arguments.device, progress=not arguments.no_progress,
             evaluate=not arguments.no_evaluate, checkpoint_seconds=arguments.checkpoint_seconds,
+            callbacks=followers,
         )  # fmt: skip
     except (DatasetMissing, DatasetUnusable) as error:
         return _fail(error, "data")
