@@ -80,6 +80,11 @@ def make_environment(folder: Path, wheel: Path, requirements: list[str]) -> Path
         for top in sorted(tops):
             if not (site / top).exists():
                 (site / top).symlink_to(distribution.locate_file(top))
+        for file in distribution.files or []:
+            if file.parts[0] == ".." and "share" in file.parts:  # nbconvert's templates lie outside site-packages
+                link = Path(os.path.normpath(site / file))
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(Path(distribution.locate_file(file)).resolve())
     pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", wheel], check=True)
     return folder / "bin" / "python"
