@@ -9,6 +9,8 @@ from pathlib import Path
 from musiclib.installed import extra
 
 with extra("suite"):
+    from tabulate import tabulate
+
     from musiclib.schema import read_mapping, read_yaml
     from reproduce import NOTEBOOKS, OUTPUTS, tune
     from reproduce.batch import executors, runner
@@ -126,9 +128,7 @@ def parser() -> argparse.ArgumentParser:
 
 def table(rows: list[list[str]]) -> str:
     """Rows of text in aligned columns; the first row is the head."""
-    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
-    return "\n".join([lines[0], "  ".join("-" * w for w in widths), *lines[1:]])
+    return tabulate(rows, "firstrow", tablefmt="simple", disable_numparse=True)
 
 
 def planned(args: argparse.Namespace) -> Plan:

@@ -127,7 +127,8 @@ def test_a_supervised_row_of_fewer_epochs_stands_in_the_table_and_says_so():
 def test_cells_are_mean_and_t_interval_over_seeds_in_percent():
     (table,) = tables.build(small_set())
     half = 4.302652729911275 * 0.01 / math.sqrt(3)  # t(0.975, 2) from a printed table, standard deviation 0.01
-    assert f"| MUSIC with invariance | 3 | 61.00 ± {100 * half:.2f} |" in tables.markdown(table)
+    (line,) = [x for x in tables.markdown(table).splitlines() if x.startswith("| MUSIC with invariance")]
+    assert [c.strip() for c in line.strip("|").split("|")][1:3] == ["3", f"61.00 ± {100 * half:.2f}"]
 
 
 def test_settings_do_not_mix():
@@ -176,7 +177,7 @@ def test_what_qualifies_a_row_is_noted():
     notes = " ".join(table.notes)
     assert "MUSIC with invariance: seeds [0, 1] gave identical numbers" in notes
     assert "BYOL: collapsed in 1 of 1 runs" in notes
-    assert "2 versions of the library" in notes
+    assert "older sources than the newest here" in notes
 
 
 def test_tables_do_not_depend_on_the_order_of_the_records():

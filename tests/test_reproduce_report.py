@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 from reproduce_fixtures import training_record, write_records
 
-from reproduce.judging import records, report, tables
+from reproduce import NOTEBOOKS
+from reproduce.judging import evidence, pages, records, report, tables, verdicts
 
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 300">
 <rect width="400" height="300" fill="#d0021b"/></svg>"""
@@ -92,7 +93,7 @@ def page(tmp_path_factory):
     (result / "plan.json").write_text(json.dumps(plan))
     committed = tmp_path_factory.mktemp("committed") / "quick"
     write_records(committed, [training_record("music", s, linear=0.70 + s / 1000) for s in range(3)])
-    return report.write(result, committed)
+    return report.write(result, committed, others=[committed])
 
 
 class Reader(HTMLParser):
@@ -188,7 +189,7 @@ def test_what_notebooks_checked_themselves_is_listed(read):
 def test_tables_are_written_as_markdown_and_latex_too_and_stale_ones_go(page):
     folder = page.parent / "tables"
     (folder / "old.md").write_text("x")
-    report.write(page.parent)
+    report.write(page.parent, others=[])
     (table,) = tables.build(records.load(page.parent).lines)
     assert sorted(p.name for p in folder.iterdir()) == [f"{table.id}.md", f"{table.id}.tex"]
     assert (folder / f"{table.id}.md").read_text() == tables.markdown(table)
@@ -219,6 +220,7 @@ def test_a_browser_draws_the_figures_and_nothing_is_wider_than_the_screen(page, 
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
+        "--disable-background-networking",
         "--hide-scrollbars",
         f"--user-data-dir={tmp_path / 'profile'}",
     ]
@@ -238,3 +240,109 @@ def test_a_browser_draws_the_figures_and_nothing_is_wider_than_the_screen(page, 
 
 def test_the_template_is_part_of_the_package():
     assert (Path(report.__file__).parent / "templates" / "report.html").is_file()
+
+
+# -- the committed evidence, and formulas --------------------------------------------------------------------------
+
+
+def verdict_set(folder, music, peer, epochs):
+    """A result set in which MUSIC and SimCLR have these accuracies on CIFAR-10."""
+    rows = [("music", music), ("simclr", peer)]
+    return write_records(
+        folder,
+        [training_record(m, s, linear=v + 0.0001 * s**2, epochs=epochs) for m, v in rows for s in range(3)],
+    )
+
+
+def claim_of(page, name="competitive-simclr", row="MUSIC with invariance"):
+    (claim,) = [c for c in page.claims() if c.id == name]
+    (line,) = [i for i in claim.lines if i.row == row]
+    return line
+
+
+def page_of(result, others):
+    rules = verdicts.read_rules()
+    found = records.load(result)
+    return report.Page(result, {}, found, [], None, None, [evidence.read(o, rules) for o in others])
+
+
+def test_beside_the_own_verdict_stands_that_of_the_set_that_says_most(tmp_path):
+    own = verdict_set(tmp_path / "own", 0.50, 0.60, epochs=2)
+    long = verdict_set(tmp_path / "long", 0.70, 0.60, epochs=60)
+    short = verdict_set(tmp_path / "short", 0.50, 0.60, epochs=3)
+    line = claim_of(page_of(own, [long, short]))
+    assert (line.own.verdict, line.word) == (verdicts.NOT_TESTABLE, verdicts.REPRODUCED)
+    assert [name for name, _ in line.parts_beside()] == ["long"]
+
+
+def test_of_two_sets_that_decide_both_are_shown_and_the_unfavourable_one_counts(tmp_path):
+    good = verdict_set(tmp_path / "good", 0.70, 0.60, epochs=60)
+    bad = verdict_set(tmp_path / "bad", 0.50, 0.60, epochs=60)
+    own = write_records(tmp_path / "own", [])
+    for others in ([good, bad], [bad, good]):
+        line = claim_of(page_of(own, others))
+        assert line.word == verdicts.NOT_REPRODUCED
+        assert sorted(name for name, _ in line.parts_beside()) == ["bad", "good"]
+
+
+def test_the_page_says_where_the_evidence_comes_from(tmp_path):
+    own = verdict_set(tmp_path / "own", 0.50, 0.60, epochs=2)
+    long = verdict_set(tmp_path / "long", 0.70, 0.60, epochs=60)
+    told = Reader(report.write(own, others=[long]).read_text()).text
+    head = told[: told.index("Claims")]
+    assert "these runs" in head
+    assert "committed evidence" in head
+    assert f"long is {long}/records.jsonl: 6 runs, 2026-11-01, a processor, 2 threads, commit 0123456789" in head
+    assert "long, cifar10: +10.00" in told
+
+
+def test_without_committed_evidence_there_is_no_column_for_it(tmp_path):
+    own = verdict_set(tmp_path / "own", 0.50, 0.60, epochs=2)
+    assert "committed evidence" not in Reader(report.write(own, others=[]).read_text()).text
+
+
+def test_a_set_is_no_evidence_beside_itself():
+    names = [p.name for p in evidence.sets()]
+    assert {"cpu", "quick"} <= set(names)
+    assert [p.name for p in evidence.sets(except_for=evidence.RESULTS / "cpu")] == [n for n in names if n != "cpu"]
+
+
+def test_what_was_decided_comes_first_and_what_nobody_tested_last(tmp_path):
+    own = verdict_set(tmp_path / "own", 0.50, 0.60, epochs=2)
+    long = verdict_set(tmp_path / "long", 0.70, 0.60, epochs=60)
+    claims = page_of(own, [long]).claims()
+    assert claims[0].id == "competitive-simclr"
+    tested = [c.tested for c in claims]
+    assert tested == sorted(tested, reverse=True)
+    assert True in tested
+    assert False in tested
+
+
+def test_formulas_of_executed_notebooks_are_drawn_without_a_network(tmp_path):
+    text = r"The bound is $-3 \log K$, and $$\frac{1}{S}\sum_s P_{ss}$$ is below it; \$5 stay dollars."
+    output = nbformat.v4.new_output("display_data", {"text/markdown": r"so $\tau < 1$"})
+    cells = [nbformat.v4.new_markdown_cell(text), nbformat.v4.new_code_cell("1", outputs=[output])]
+    path = tmp_path / "notebooks" / "a" / "notebook.ipynb"
+    path.parent.mkdir(parents=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    pages.write_pages(tmp_path)
+    page = path.with_suffix(".html").read_text()
+    body = page[page.index("<main>") :]
+    assert body.count("<math") == 3
+    assert body.count("<mfrac>") == 1
+    shown = re.sub(r'title="[^"]*"', "", body)
+    assert not re.findall(r"\\(log|frac|tau)", shown)
+    assert "$5 stay dollars" in shown
+    assert not re.findall(r"<script|<link|@import|url\(http", page)
+
+
+def test_every_formula_of_the_shipped_notebooks_can_be_drawn(capsys):
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        page, _ = pages.exporter().from_filename(str(path))
+        assert "<script" not in page, path.name
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_no_formula_stays_as_its_text(capsys):
+    assert pages.mathml(r"<b> \left(") == r"<code>&lt;b&gt; \left(</code>"
+    assert "could not be drawn" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from musiclib.methods.names import row_of
+from reproduce.judging.versions import beside_methods
 
 SCHEMA = 1
 FILE = "records.jsonl"
@@ -131,9 +132,10 @@ def read(path: Path, steps: dict[int, Callable[[dict], dict]] = UPGRADES) -> Rec
 
 
 def load(folder: Path) -> Records:
-    """The records of a results folder, each run and each job once: the last finished one, else the last one at all."""
+    """The records of a results folder, each run and each job once: the last finished one, else the last one at all.
+    Untrained rows come from the sources of the trained ones beside them, where both are there."""
     found = read(Path(folder) / FILE)
-    return Records(found.path, once(found.lines), found.problems)
+    return Records(found.path, beside_methods(found.lines, once(found.lines)), found.problems)
 
 
 def identity(record: dict) -> tuple:

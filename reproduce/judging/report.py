@@ -1,8 +1,8 @@
 """One page that says what was run, what became of each claim, and where every number comes from: `report.html`, one
 file, no network.
 
-Everything on it is computed from records; the verdicts by the rules of `verdicts.yaml`. A committed result set of the
-same profile is shown beside the own numbers.
+Everything on it is computed from records; the verdicts by the rules of `verdicts.yaml`. Beside the own verdicts stand
+those of the committed evidence, and beside the own numbers those of a committed result set of the same profile.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-import sys
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,20 +21,25 @@ from markupsafe import Markup
 
 from musiclib import files
 from musiclib import record as store
+from musiclib.methods.names import NAMES
 from reproduce import EXECUTED, LOG
-from reproduce.judging import records, tables, verdicts
+from reproduce.judging import evidence, pages, records, tables, verdicts
+from reproduce.judging.evidence import RESULTS
 from reproduce.planning.jobs import duration
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE.parent / "results"
 FILES = ((EXECUTED, "ipynb"), (LOG, "log"), ("record.json", "record"))
 LARGEST_FIGURE = 4_000_000  # bytes; larger ones are linked instead of embedded
 TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
 
-def write(result: Path, committed: Path | None = None) -> Path:
-    """Build report.html and tables/ in a results folder from what lies there. committed: another results folder to
-    show beside it (default: reproduce/results/PROFILE where there is one). Returns the path of the page."""
+def write(result: Path, committed: Path | None = None, others: Iterable[Path] | None = None) -> Path:
+    """Build report.html and tables/ in a results folder from what lies there.
+
+    committed: another results folder whose numbers are shown beside the own ones (default: reproduce/results/PROFILE
+    where there is one). others: the result sets whose verdicts stand beside the own ones (default: all that ship).
+    Returns the path of the page.
+    """
     result = Path(result).resolve()
     plan = files.read_json(result / "plan.json") or {}
     found = records.load(result)
@@ -47,37 +53,50 @@ def write(result: Path, committed: Path | None = None) -> Path:
     for stale in (result / "tables").glob("*.*"):
         if stale.stem not in {t.id for t in built}:
             stale.unlink()
-    readable(result)
+    pages.write_pages(result)
+    rules = verdicts.read_rules()
+    found_evidence = [evidence.read(p, rules) for p in (evidence.sets(result) if others is None else others)]
     templates = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     templates.filters["column_name"] = tables.column_name
-    page = Page(result, plan, found, built, theirs, committed)
+    page = Page(result, plan, found, built, theirs, committed, found_evidence)
     text = templates.get_template("report.html").render(page=page, verdicts=verdicts, made=store.now())
     files.write_text(result / "report.html", text)
     return result / "report.html"
 
 
-def readable(result: Path) -> None:
-    """Write notebook.html beside every executed notebook, since a browser shows an .ipynb as bare JSON. A damaged one
-    is left as it is: its own link still leads to it."""
-    stale = []
-    for path in result.glob(f"notebooks/*/{EXECUTED}"):
-        page = path.with_suffix(".html")
-        if not page.is_file() or page.stat().st_mtime_ns < path.stat().st_mtime_ns:
-            stale.append(path)
-    if not stale:
-        return
-    from nbconvert import HTMLExporter
+@dataclass(frozen=True)
+class Line:
+    """One rule of a claim: the row of MUSIC that it is about ('' for a rule that is about no single row), the own
+    verdict, what the committed evidence says, and in one word."""
 
-    exporter = HTMLExporter(template_name="lab", require_js_url="", jquery_url="")
-    for path in stale:
-        try:
-            text, _ = exporter.from_filename(str(path))
-        except Exception as error:  # whatever a broken file makes of a converter
-            print(f"warning: {path} could not be made readable: {error}", file=sys.stderr)
-        else:
-            files.write_text(path.with_suffix(".html"), text)
+    row: str
+    own: verdicts.Verdict
+    beside: list[tuple[evidence.Evidence, verdicts.Verdict]]
+    word: str
+
+    def own_parts(self) -> list[tuple[str, verdicts.Part]]:
+        """('', part) of the own verdict."""
+        return [("", p) for p in self.own.parts]
+
+    def parts_beside(self) -> list[tuple[str, verdicts.Part]]:
+        """(name of the result set, part) of the committed evidence."""
+        return [(e.name, p) for e, v in self.beside for p in v.parts]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim with a line for each row of MUSIC; the id is that of its rules, without the row."""
+
+    id: str
+    rule: dict
+    lines: tuple[Line, ...]
+
+    @property
+    def tested(self) -> bool:
+        """Whether the own runs or the committed evidence have tested it."""
+        return any({i.own.verdict, i.word} != {verdicts.NOT_TESTED} for i in self.lines)
 
 
 class Page:
@@ -91,9 +110,10 @@ class Page:
         built: list,
         theirs: records.Records | None,
         committed: Path | None,
+        found_evidence: list[evidence.Evidence],
     ):
         self.result, self.plan, self.found = result, plan, found
-        self.theirs, self.committed = theirs, committed
+        self.theirs, self.committed, self.evidence = theirs, committed, found_evidence
         self.trained, self.books = found.of_kind("pretrain"), found.of_kind("notebook")
         self.by_job = {b["job"]: b for b in self.books}
         self.verdicts = verdicts.judge(found.lines, verdicts.read_rules())
@@ -122,9 +142,36 @@ class Page:
             ("code", commit + (" + changes" if any(c.get("dirty") for c in codes) else "")),
         ]
 
-    def counts(self) -> dict[str, int]:
-        """How many claims have each verdict."""
-        return Counter(v.verdict for v in self.verdicts)
+    def counts(self) -> list[tuple[str, dict[str, int]]]:
+        """How many rules have each verdict: by the own runs, and by the committed evidence where there is any."""
+        own = Counter(v.verdict for v in self.verdicts)
+        beside = Counter(evidence.word(self.evidence, v.rule["id"]) for v in self.verdicts)
+        return [("these runs", own), *([("committed evidence", beside)] if self.evidence else [])]
+
+    def claims(self) -> list[Claim]:
+        """Every claim with the verdicts of its rules; first those of which most is known, else in the order of the
+        rules."""
+        found: dict[str, list[verdicts.Verdict]] = {}
+        for v in self.verdicts:
+            row = v.rule.get("row")
+            found.setdefault(v.rule["id"].removesuffix(f".{row}") if row else v.rule["id"], []).append(v)
+        claims = [
+            Claim(
+                id,
+                several[0].rule,
+                tuple(
+                    Line(
+                        NAMES.get(v.rule.get("row"), ""),
+                        v,
+                        evidence.strongest(self.evidence, v.rule["id"]),
+                        evidence.word(self.evidence, v.rule["id"]),
+                    )
+                    for v in several
+                ),
+            )
+            for id, several in found.items()
+        ]
+        return sorted(claims, key=lambda c: -max(evidence.SAYS[w] for i in c.lines for w in (i.own.verdict, i.word)))
 
     def state(self, job: str) -> str:
         return self.by_job[job]["status"] if job in self.by_job else "missing"
@@ -202,7 +249,7 @@ class Page:
         found = [*self.result.glob("notebooks/*/runs/*/record.json"), *self.result.glob("runs/*/record.json")]
         where = {p.parent.name: p for p in found}
         asked = {run: book["job"] for book in self.books for run in book.get("runs") or []}
-        order, lines = list(tables.NAMES), []
+        order, lines = list(NAMES), []
 
         def key(r: dict) -> tuple:
             rank = order.index(r["method"]) if r["method"] in order else len(order)
@@ -216,7 +263,7 @@ class Page:
             lines.append(
                 {
                     **r,
-                    "name": tables.NAMES.get(r["method"], r["method"]),
+                    "name": NAMES.get(r["method"], r["method"]),
                     "scores": [f"{100 * v:.2f}" if v is not None else "" for v in values],
                     "took": duration(wall) if wall else "",
                     "speed": f"{speed:.0f}" if speed else "",

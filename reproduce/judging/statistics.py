@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from scipy import stats
 
 from musiclib.statistics import LEVEL, Interval, clean, mean_interval, paired_difference
@@ -31,12 +32,10 @@ def welch_difference(a: Sequence[float], b: Sequence[float], level: float = LEVE
     difference, n = float(x.mean() - y.mean()), min(len(x), len(y))
     if n < 2:
         return Interval(difference, math.nan, math.nan, n)
-    vx, vy = x.var(ddof=1) / len(x), y.var(ddof=1) / len(y)
-    if vx + vy == 0:
+    if np.ptp(x) == np.ptp(y) == 0:  # no spread at all, of which scipy makes no interval
         return Interval(difference, difference, difference, n)
-    freedom = (vx + vy) ** 2 / (vx**2 / (len(x) - 1) + vy**2 / (len(y) - 1))
-    half = float(stats.t.ppf((1 + level) / 2, freedom) * math.sqrt(vx + vy))
-    return Interval(difference, difference - half, difference + half, n)
+    found = stats.ttest_ind(x, y, equal_var=False).confidence_interval(level)
+    return Interval(difference, float(found.low), float(found.high), n)
 
 
 def share_interval(count: int, n: int, level: float = LEVEL) -> Interval:
@@ -46,10 +45,8 @@ def share_interval(count: int, n: int, level: float = LEVEL) -> Interval:
         raise ValueError(f"count={count} must lie between 0 and n={n}")
     if n == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
-    tail = (1 - level) / 2
-    low = 0.0 if count == 0 else float(stats.beta.ppf(tail, count, n - count + 1))
-    high = 1.0 if count == n else float(stats.beta.ppf(1 - tail, count + 1, n - count))
-    return Interval(count / n, low, high, n)
+    found = stats.binomtest(count, n).proportion_ci(level, method="exact")
+    return Interval(count / n, float(found.low), float(found.high), n)
 
 
 def repeated(values: Mapping[int, float]) -> list[tuple[int, ...]]:

@@ -13,13 +13,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tabulate import tabulate
+
 from musiclib.methods.names import NAMES, REFERENCE
 from musiclib.statistics import Interval, mean_interval, percent
 from reproduce.judging import records
 from reproduce.judging.statistics import repeated
+from reproduce.judging.versions import first_runs, named, newest, version
 
 SETTING = ("dataset", "dataset_options", "encoder", "epochs", "batch", "views", "precision", "validation")
 FIRST = ("linear", "knn")  # probes in the order in which they are read
+OLDER = "†"
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,17 @@ class Cell:
 @dataclass(frozen=True)
 class Row:
     """One line: a method, or one variant of it where there are several. key: the same in two result sets for the same
-    thing."""
+    thing. older: the versions of the sources, other than the table's newest, that made runs of it."""
 
     label: str
     key: str
     cells: dict[str, Cell]
     reference: bool
+    older: tuple[str, ...] = ()
+
+    def marked(self) -> str:
+        """The label, with a mark where sources older than the table's newest made the row."""
+        return f"{self.label} {OLDER}" if self.older else self.label
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,7 @@ def build(found: Iterable[dict]) -> list[Table]:
     """The tables of a result set, one for each setting in which something was trained, from records as `records.load`
     gives them."""
     trained = [r for r in found if r["kind"] == "pretrain"]
+    starts = first_runs(trained)
     done = [r for r in trained if r["status"] == "done" and r["metrics"]]
     methods = [r for r in done if r["method"] not in REFERENCE]
     tables = []
@@ -95,11 +105,13 @@ def build(found: Iterable[dict]) -> list[Table]:
             and any(setting(r, fixed[r["method"]]) == setting(i, fixed[r["method"]]) for i in inside)
         ]
         failed = [r for r in trained if r["status"] == "failed" and setting(r) == key]
-        tables.append(one_table(key, inside, references, failed))
+        tables.append(one_table(key, inside, references, failed, starts))
     return tables
 
 
-def one_table(key: str, inside: list[dict], references: list[dict], failed: list[dict]) -> Table:
+def one_table(
+    key: str, inside: list[dict], references: list[dict], failed: list[dict], starts: dict[str, str]
+) -> Table:
     told = json.loads(key)
     split = "validation" if told.get("validation") else "test"
     rows = [r for r in references if r not in inside] + inside
@@ -118,23 +130,24 @@ def one_table(key: str, inside: list[dict], references: list[dict], failed: list
         grouped, key=lambda k: (k[0] not in REFERENCE, order.index(k[0]) if k[0] in order else len(order), k)
     )
     lines, notes = [], []
+    latest = newest({version(r) for r in rows}, starts)
     for method, text in names:
         group = sorted(grouped[method, text], key=lambda r: (r["seed"], r["run"]))
         siblings = [json.loads(v) for m, v in names if m == method and v and m not in REFERENCE]
         label = NAMES.get(method, method) + (told_apart(json.loads(text), siblings) if len(siblings) > 1 else "")
         label = f"{NAMES[method]} ({text})" if method == "supervised" and text else label
         cells = {c: cell(group, c) for c in columns}
-        lines.append(Row(label, f"{key}|{method}|{text}", cells, method in REFERENCE))
+        older = tuple(sorted({version(r) for r in group} - {latest}))
+        lines.append(Row(label, f"{key}|{method}|{text}", cells, method in REFERENCE, older))
         notes += remarks(label, group, cells)
     if failed:
         runs = ", ".join(sorted(f"{NAMES.get(records.row(r), r['method'])} seed {r['seed']}" for r in failed))
         notes.append(f"Failed and in no mean: {runs}.")
-    sources = sorted({r["code"].get("sources") or "unknown" for r in rows})
-    if len(sources) > 1:
-        notes.append(
-            f"Rows were made by {len(sources)} versions of the library's sources ({', '.join(sources)}); "
-            f"compare with care."
-        )
+    if old := [row for row in lines if row.older]:
+        made = {v: [row.label for row in old if v in row.older] for row in old for v in row.older}
+        by_age = sorted(made, key=lambda v: (starts[v], v))
+        lists = "; ".join(f"{', '.join(made[v])} ({named(v, starts)})" for v in by_age)
+        notes.append(f"{OLDER} Made by older sources than the newest here ({named(latest, starts)}): {lists}.")
     if missing := [NAMES[m] for m in REFERENCE if m not in {r["method"] for r in rows}]:
         notes.append(f"Not run: {', '.join(missing)}.")
     title = f"{told['dataset']}, {told['encoder']} encoder, {told['epochs']} epochs, batch {told['batch']}"
@@ -211,14 +224,13 @@ CAPTION = "Mean ± half the 95 % t interval over n seeds."
 def markdown(table: Table) -> str:
     """A table in GitHub's Markdown, with caption and notes."""
     head = ["method", "n", *map(column_name, table.columns)]
-    lines = [f"**{table.title}.** {CAPTION}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += [
-        "| "
-        + " | ".join([r.label.replace("|", "\\|"), runs_of(r), *(percent(r.cells[c].interval) for c in table.columns)])
-        + " |"
+    lines = [
+        [r.marked().replace("|", "\\|"), runs_of(r), *(percent(r.cells[c].interval) for c in table.columns)]
         for r in table.rows
     ]
-    return "\n".join([*lines, "", *(f"- {n}" for n in table.notes)]).rstrip() + "\n"
+    align = ["left", *["right"] * (len(head) - 1)]
+    text = tabulate(lines, head, tablefmt="pipe", colalign=align, disable_numparse=True)
+    return "\n".join([f"**{table.title}.** {CAPTION}", "", text, "", *(f"- {n}" for n in table.notes)]).rstrip() + "\n"
 
 
 def latex(table: Table) -> str:
@@ -239,7 +251,7 @@ def latex(table: Table) -> str:
             lines.append(r"\midrule")
         lines.append(
             " & ".join(
-                [escape(row.label), runs_of(row), *(percent(row.cells[c].interval, r"$\pm$") for c in table.columns)]
+                [escape(row.marked()), runs_of(row), *(percent(row.cells[c].interval, r"$\pm$") for c in table.columns)]
             )
             + r" \\"
         )
@@ -249,8 +261,8 @@ def latex(table: Table) -> str:
 
 def escape(text: str) -> str:
     """Plain text for LaTeX."""
-    text = text.replace("\\", r"\textbackslash ").replace("±", r"$\pm$")
-    return re.sub(r"([%&#_{}])", r"\\\1", text) if "$" not in text else re.sub(r"([%&#_])", r"\\\1", text)
+    text = re.sub(r"([%&#_{}])", r"\\\1", text.replace("\\", r"\textbackslash "))
+    return text.replace("±", r"$\pm$").replace(OLDER, r"$^\dagger$")
 
 
 def as_html(table: Table, beside: dict[str, Row] | None = None) -> str:
@@ -266,7 +278,7 @@ def as_html(table: Table, beside: dict[str, Row] | None = None) -> str:
     out.append("</tr></thead><tbody>")
     for row in table.rows:
         out.append(
-            f'<tr class="{"reference" if row.reference else "method"}"><td>{html.escape(row.label)}</td><td '
+            f'<tr class="{"reference" if row.reference else "method"}"><td>{html.escape(row.marked())}</td><td '
             f'class="n">{runs_of(row)}</td>'
         )
         for c in table.columns:
