@@ -1,5 +1,5 @@
 # Two commands on a fresh machine:
-#   make reproduce [PROFILE=quick|cpu|gpu|imagenet]    runs the notebooks of a profile and writes outputs/PROFILE/report.html
+#   make reproduce [PROFILE=quick|cpu|lease|gpu|imagenet]    runs the notebooks of a profile and writes outputs/PROFILE/report.html
 #   make test                                          everything that CI runs
 # Both first create .venv from requirements.lock; a second call finds it in place. PYTHON picks the interpreter (3.11 or newer).
 

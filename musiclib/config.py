@@ -60,7 +60,9 @@ class TrainConfig:
     lr: float | None = None
     """Peak learning rate *per 256 samples*: the peak is lr * batch / 256. None: the usual value of the optimiser."""
     weight_decay: float | None = None
-    """Never applied to parameters with one dimension (biases, norms). None: the usual value of the optimiser."""
+    """Not applied to parameters with one dimension (biases, norms). None: the usual value of the optimiser."""
+    decay_all: bool = False
+    """Whether those with one dimension decay too, as in the CIFAR-10 recipe of the method's follow-up code."""
     warmup_epochs: float = 1.0
     """Linear rise from zero. Long enough for batch statistics to settle, short enough for runs of a few epochs."""
     final_lr: float = 0.001
@@ -132,12 +134,13 @@ class TrainConfig:
     def hash(self) -> str:
         """12 hexadecimal digits of the SHA-256 of the resolved configuration.
 
-        `watch` counts only where it is asked for: it changes no weight and no metric, and runs that were made before
-        it existed keep their names.
+        `watch` and `decay_all` count only where they are asked for, so that runs that were made before they existed
+        keep their names.
         """
         values = self.resolved().to_dict()
-        if self.watch is None:
-            del values["watch"]
+        for name, unasked in (("watch", None), ("decay_all", False)):
+            if values[name] == unasked:
+                del values[name]
         return hashlib.sha256(canonical(values).encode()).hexdigest()[:12]
 
     def peak_lr(self) -> float:

@@ -240,3 +240,11 @@ def test_of_many_differences_fewer_survive_the_correction_than_seem_decided():
     after = {name for name, yes in survives(family).items() if yes}
     assert {"row 0"} <= after < alone
     assert not any(survives({"two seeds": mean_interval([0.01, 0.0100001])}).values())
+
+
+def test_a_row_may_have_a_decay_of_its_own():
+    found = configurations(
+        plan(settings={"simclr": {"weight_decay": 0.1, "decay_all": True}}), seed=0, seeds=1, supervised_seeds=1
+    )
+    assert (found["simclr", 0].weight_decay, found["simclr", 0].decay_all) == (0.1, True)
+    assert (found["music", 0].weight_decay, found["music", 0].decay_all) == (1e-4, False)

@@ -93,7 +93,7 @@ def test_the_hash_names_the_run_and_nothing_else():
         {"dataset": "digits"}, {"method": "vicreg"}, {"options": {"units": 8}}, {"views": {"flip": 0.0}},
         {"precision": "float32"}, {"validation": True}, {"compile": True}, {"optimiser": "sgd"}, {"warmup_epochs": 2},
         {"final_lr": 0.0}, {"dataset_options": {"samples": 5}}, {"deterministic": True},
-            {"watch": 3},
+        {"watch": 3}, {"decay_all": True},
     ]  # fmt: skip
     hashes = {TrainConfig(**change).hash() for change in changes} | {base.hash()}
     assert len(hashes) == len(changes) + 1

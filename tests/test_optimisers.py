@@ -86,6 +86,17 @@ def test_only_parameters_with_more_than_one_dimension_decay(name, generator):
         assert torch.equal(p, before[n]) == (p.dim() == 1), n
 
 
+@pytest.mark.parametrize("name", ["adamw", "sgd", "lars"])
+def test_biases_and_norms_decay_too_where_it_is_asked_for(name, generator):
+    net = small_net(generator)
+    for p in net.parameters():
+        p.data.add_(1.0)
+        p.grad = torch.zeros_like(p)
+    before = {n: p.detach().clone() for n, p in net.named_parameters()}
+    build_optimiser(name, net, lr=0.1, weight_decay=0.5, decay_all=True).step()
+    assert not any(torch.equal(p, before[n]) for n, p in net.named_parameters())
+
+
 def test_groups_hold_every_trainable_parameter_once(generator):
     net = small_net(generator)
     net[3].weight.requires_grad_(False)

@@ -23,6 +23,7 @@ def test_a_number_is_the_one_that_its_source_prints():
     assert value["solo-learn", "barlow_twins"] == 0.9210
     assert value["lightly-200", "simsiam"] == 0.764
     assert ("solo-learn", "sela") not in value
+    assert (value["simclr-cifar10, kNN", "simclr"], value["simclr-cifar10, linear", "simclr"]) == (0.832, 0.856)
 
 
 def test_where_nothing_was_found_there_is_nothing():
@@ -49,3 +50,10 @@ def test_a_batch_that_is_not_stated_is_said_to_be_so():
 def test_the_gap_is_to_the_mean_of_ours():
     assert gap(0.9, {0: 0.5, 1: 0.7}) == pytest.approx(0.3)
     assert math.isnan(gap(0.9, {}))
+
+
+def test_the_nearest_neighbour_of_the_runs_of_a_hundred_epochs_differs_in_no_setting_of_the_table():
+    ours = {"encoder": "resnet18", "epochs": 100, "batch": 512}
+    found = published("cifar10")
+    near = {p.source for p in found if differences(p.protocol, ours).startswith(p.protocol.probe)}
+    assert near == {"simclr-cifar10, kNN", "simclr-cifar10, linear"}

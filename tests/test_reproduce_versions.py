@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reproduce_fixtures import training_record, write_records
 
-from reproduce.judging import records, tables, versions
+from reproduce.judging import records, tables, verdicts, versions
 
 OLD, NEW = "aaaa", "0000"  # by name the new one would come first
 DAY = {OLD: "2026-11-01T10:00:00+00:00", NEW: "2026-11-05T10:00:00+00:00"}
@@ -94,3 +94,14 @@ def test_a_failed_attempt_of_the_right_version_replaces_nothing(tmp_path):
     lines = [run_of(OLD, "music", 0), broken, run_of(NEW, "pixels", linear=0.3)]
     found = records.load(write_records(tmp_path, lines)).lines
     assert [r["metrics"].get("linear/test/top1") for r in found if r["method"] == "pixels"] == [0.3]
+
+
+def test_a_record_that_lacks_a_later_field_is_of_the_same_row_as_one_that_has_it_unasked():
+    """Seeds trained before and after a field came are one row, and one variant for the verdicts."""
+    before, after = run_of(NEW, seed=0), run_of(NEW, seed=1)
+    after["config"] |= {"watch": 3, "decay_all": False}
+    assert [r.cells["linear/test/top1"].interval.n for r in table_of([before, after]).rows] == [2]
+    asked = run_of(NEW, seed=0)
+    asked["config"] |= {"decay_all": True}
+    assert sorted(r.cells["linear/test/top1"].interval.n for r in table_of([before, after, asked]).rows) == [1, 2]
+    assert len(verdicts.main_rows([before, after], ["seed"])) == 2

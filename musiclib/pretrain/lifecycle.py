@@ -223,7 +223,8 @@ class Run:
         method.encoder.to(memory_format=torch.channels_last)
         optimiser = None
         if steps:
-            optimiser = build_optimiser(config.optimiser, method, lr=config.peak_lr(), weight_decay=config.weight_decay)
+            decay = {"weight_decay": config.weight_decay, "decay_all": config.decay_all}
+            optimiser = build_optimiser(config.optimiser, method, lr=config.peak_lr(), **decay)
         state = self.resume(method, optimiser, train_set)
         broadcast_state(method)
         sources = record.sources_hash()

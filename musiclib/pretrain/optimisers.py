@@ -75,8 +75,9 @@ def trust_ratios(params: list[Tensor], grads: list[Tensor], eta: float) -> list[
     return list(ratio.unbind())
 
 
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Trainable parameters in two groups: matrices and filters, which decay, and one-dimensional ones, which do not.
+def parameter_groups(module: nn.Module, weight_decay: float, decay_all: bool = False) -> list[dict[str, Any]]:
+    """Trainable parameters in two groups: matrices and filters, which decay, and one-dimensional ones, which do not,
+    unless `decay_all` says so.
 
     Biases and normalisation weights have no reason to be small, and LARS's trust ratio would stall them. The order is
     that of `module.parameters()`; an empty group is left out.
@@ -84,15 +85,17 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
     trainable = [p for p in module.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trainable if p.dim() > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trainable if p.dim() <= 1], "weight_decay": 0.0},
+        {"params": [p for p in trainable if p.dim() <= 1], "weight_decay": weight_decay if decay_all else 0.0},
     ]
     return [group for group in groups if group["params"]]
 
 
-def build_optimiser(name: str, module: nn.Module, *, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+def build_optimiser(
+    name: str, module: nn.Module, *, lr: float, weight_decay: float, decay_all: bool = False
+) -> torch.optim.Optimizer:
     """adamw (betas 0.9, 0.999), sgd (momentum 0.9) or lars (momentum 0.9, eta 0.001) over `module`'s trainable
-    parameters."""
-    groups = parameter_groups(module, weight_decay)
+    parameters. decay_all: whether biases and norms decay too."""
+    groups = parameter_groups(module, weight_decay, decay_all)
     if not groups:
         raise ValueError("module has no trainable parameter; there is nothing to optimise")
     if name == "adamw":

@@ -26,6 +26,9 @@ from musiclib.statistics import LEVEL, Interval, holm, p_value, paired_differenc
 if TYPE_CHECKING:
     from musiclib.studies.results import Results
 
+SETTINGS = ("lr", "options", "method", "weight_decay", "decay_all")
+"""What a row may have of its own."""
+
 LEAST_SEEDS = 3
 """Fewer pairs of runs than this decide nothing."""
 
@@ -46,9 +49,10 @@ def rows(
     Rows in the order given, then random, pixels and supervised. methods: rows of `musiclib.methods.names`, or labels
     of the caller's own, whose settings then say which method they train: one method may stand twice. shared: what a
     fair comparison holds fixed (data set, encoder, batch, views). settings: row -> {"lr": ..., "options": {...}}, what
-    tuning has chosen, in place of `lr` and the method's defaults, and "method" for a label; rows that are not run may
-    have some. supervised_epochs: 0 for as many as the methods. warmup: epochs in which the rate rises, of all trained
-    rows. Notebooks that want the same row get the same configuration here, and so the same run.
+    tuning has chosen, in place of `lr` and the method's defaults, "weight_decay" and "decay_all" in place of the
+    optimiser's, and "method" for a label; rows that are not run may have some. supervised_epochs: 0 for as many as the
+    methods. warmup: epochs in which the rate rises, of all trained rows. Notebooks that want the same row get the same
+    configuration here, and so the same run.
     """
     settings = settings or {}
     known = [*METHODS, *VARIANTS]
@@ -60,8 +64,8 @@ def rows(
     for name, chosen in settings.items():
         if name not in known and name != "supervised" and "method" not in chosen:
             raise ValueError(f"settings has {name!r}; the names are: {', '.join([*known, 'supervised'])}")
-        if extra := set(chosen) - {"lr", "options", "method"}:
-            raise ValueError(f"settings[{name!r}] has {sorted(extra)}; the names are: lr, options, method")
+        if extra := [k for k in chosen if k not in SETTINGS]:
+            raise ValueError(f"settings[{name!r}] has {sorted(extra)}; the names are: {', '.join(SETTINGS)}")
     found: dict[str, dict[str, Any]] = {}
     for name in [*methods, "random", "pixels", "supervised"]:
         if name in ("random", "pixels"):
@@ -70,8 +74,8 @@ def rows(
         chosen = settings.get(name, {})
         trained = method_of(name, **{k: chosen[k] for k in ("method", "options") if k in chosen})
         found[name] = {
-            **shared, **trained, "epochs": epochs, "lr": chosen.get("lr", lr), "optimiser": optimiser,
-            "warmup_epochs": warmup,
+            **shared, **trained, "epochs": epochs, "lr": lr, "optimiser": optimiser, "warmup_epochs": warmup,
+            **{k: chosen[k] for k in ("lr", "weight_decay", "decay_all") if k in chosen},
         }  # fmt: skip
     found["supervised"]["epochs"] = supervised_epochs or epochs
     return found

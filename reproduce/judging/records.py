@@ -160,6 +160,13 @@ def once(records: Iterable[dict]) -> list[dict]:
     return list(kept.values())
 
 
+def config_of(record: dict) -> dict:
+    """A training run's configuration without what tells no two rows apart: the seed, how often accuracy was watched
+    (which changes no number), and a later field where it has the value that all runs had before."""
+    config = {k: v for k, v in record["config"].items() if k not in ("seed", "watch")}
+    return {k: v for k, v in config.items() if (k, v) != ("decay_all", False)}
+
+
 def look_up(record: dict, dotted: str) -> object:
     """The value at a dotted place ('config.options.segments'); None when there is none. Metric names contain slashes,
     not dots. Three places are computed: `row` (see `musiclib.methods.names`), `embedding` (segments * units, else the

@@ -69,7 +69,7 @@ def setting(record: dict, names: Iterable[str] = SETTING) -> str:
 def variant(record: dict) -> dict:
     """What distinguishes rows of one method in one setting: everything in the configuration but setting, method and
     seed."""
-    return {k: v for k, v in record["config"].items() if k not in (*SETTING, "method", "seed")}
+    return {k: v for k, v in records.config_of(record).items() if k not in (*SETTING, "method")}
 
 
 def column_name(metric: str) -> str:

@@ -220,7 +220,7 @@ def main_rows(rows: list[dict], pair_by: list[str]) -> list[dict]:
     by_setting: dict[tuple, dict[str, list[dict]]] = {}
     for r in rows:
         setting = (r["method"], *(str(records.look_up(r, p)) for p in pair_by if p != "seed"))
-        variant = json.dumps({k: v for k, v in r["config"].items() if k != "seed"}, sort_keys=True)
+        variant = json.dumps(records.config_of(r), sort_keys=True)
         by_setting.setdefault(setting, {}).setdefault(variant, []).append(r)
     for variants in by_setting.values():
 

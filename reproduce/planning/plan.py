@@ -77,7 +77,7 @@ JOB_KEYS = {
 
 def profile_names() -> list[str]:
     """The profiles that ship, in the order of their cost."""
-    order = ["quick", "cpu", "gpu", "imagenet"]
+    order = ["quick", "cpu", "lease", "gpu", "imagenet"]
     names = [p.stem for p in PROFILES.glob("*.yaml")]
     return sorted(names, key=lambda n: (order.index(n) if n in order else len(order), n))
 
