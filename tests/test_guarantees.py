@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -23,8 +25,12 @@ def call(guarantee: Guarantee) -> None:
     file, name = guarantee.test.split("::")
     test = getattr(importlib.import_module(file.removesuffix(".py")), name)
     given = {k: getattr(torch, v) if k == "dtype" else v for k, v in guarantee.given.items()}
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        fixtures = {"generator": torch.Generator().manual_seed(20220), "monkeypatch": monkeypatch}
+    with pytest.MonkeyPatch.context() as monkeypatch, tempfile.TemporaryDirectory() as folder:
+        fixtures = {
+            "generator": torch.Generator().manual_seed(20220),
+            "monkeypatch": monkeypatch,
+            "tmp_path": Path(folder),
+        }
         takes = inspect.signature(test).parameters
         test(**given, **{name: value for name, value in fixtures.items() if name in takes})
 

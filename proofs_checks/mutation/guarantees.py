@@ -38,7 +38,7 @@ class Guarantee:
     @property
     def file(self) -> str:
         """The file of the function, relative to the repository."""
-        return "/".join(self.function.split(".")[:2]) + ".py"
+        return module_of(self.function).replace(".", "/") + ".py"
 
     def remove_from(self, source: str) -> str:
         """The source with `instead` in place of the line, which must occur in it once."""
@@ -49,16 +49,31 @@ class Guarantee:
 
 _LISTED = read_yaml(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 GUARANTEES = tuple(Guarantee(**one) for one in _LISTED["in_one_process"])
+MUTATIONS = tuple(
+    Guarantee(**one) for one in read_yaml(Path(__file__).with_name("by_hand.yaml").read_text(encoding="utf-8"))
+)
+"""Mutations by hand outside the mathematics: `name` says what is wrong, `test` goes red."""
 BETWEEN_PROCESSES = tuple(Guarantee(**one) for one in _LISTED["between_processes"])
 
 
-def find_function(dotted: str) -> Any:
-    """The plain function behind musiclib.module.function or musiclib.module.Class.method, without its decorators."""
+def module_of(dotted: str) -> str:
+    """The module in package.module.function or package.room.module.Class.method: the part that is a file."""
     parts = dotted.split(".")
-    thing: Any = importlib.import_module(".".join(parts[:2]))
-    for part in parts[2:]:
+    return next(name for n in range(len(parts) - 1, 0, -1) if is_file(name := ".".join(parts[:n])))
+
+
+def is_file(module: str) -> bool:
+    """Whether there is a file of that module in the repository."""
+    return (ROOT / (module.replace(".", "/") + ".py")).is_file()
+
+
+def find_function(dotted: str) -> Any:
+    """The plain function behind a dotted name (function, method or property), without its decorators."""
+    module = module_of(dotted)
+    thing: Any = importlib.import_module(module)
+    for part in dotted.removeprefix(module + ".").split("."):
         thing = getattr(thing, part)
-    return inspect.unwrap(thing)
+    return inspect.unwrap(thing.fget if isinstance(thing, property) else thing)
 
 
 @contextlib.contextmanager
