@@ -34,7 +34,7 @@ proofs: .venv/.complete
 	$(BIN)/python -m proofs_checks $(ARGS)
 
 mutation: .venv/.complete
-	OMP_NUM_THREADS=1 $(BIN)/python -m proofs_checks.mutation $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m proofs_checks.mutation $(ARGS)   # ARGS="--rest --minutes 60": everything outside the core
 
 clean:
 	rm -rf outputs .pytest_cache .ruff_cache .hypothesis

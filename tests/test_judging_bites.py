@@ -11,11 +11,11 @@ import pytest
 import torch
 from reproduce_fixtures import training_record, write_notebook, write_profile, write_records
 
-from musiclib import comparison, music_terms
+from musiclib import music_terms
 from musiclib.datasets.imageset import ImageSet, fewer
-from musiclib.intervals import Interval, holm, mean_interval, p_value, percent, t_interval
+from musiclib.statistics import Interval, holm, mean_interval, p_value, percent, t_interval
 from musiclib.monitor import code_health, health
-from musiclib.names import MUSIC
+from musiclib.methods.names import MUSIC
 from reproduce.judging import compare, evidence, records, tables, verdicts
 from reproduce.judging.statistics import repeated, share_interval, welch_difference
 from reproduce.planning import cost, hours
@@ -24,9 +24,13 @@ from reproduce.planning.plan import build, read_settings
 
 RULE = {"id": "r", "claim": "c", "source": "s", "because": "b"}
 BETTER = {
-    **RULE, "kind": "better", "metric": "linear/test/top1", "rows": {"method": "music"}, "against": {"method": "simclr"},
+    **RULE,
+    "kind": "better",
+    "metric": "linear/test/top1",
+    "rows": {"method": "music"},
+    "against": {"method": "simclr"},
     "margin": 0.0,
-}  # fmt: skip
+}
 AT_LEAST = {**RULE, "kind": "at_least", "metric": "linear/test/top1", "rows": {"method": "music"}, "value": 0.5}
 NEVER = {**RULE, "kind": "never", "rows": {"method": "music"}, "field": "collapsed", "runs": 3}
 SPREAD = (-0.001, 0.0, 0.001)
@@ -254,6 +258,24 @@ def test_unequal_spreads_have_the_degrees_of_freedom_of_welch_and_satterthwaite(
     assert welch_difference([1.0, 1.0], [0.5, 0.5]) == Interval(0.5, 0.5, 0.5, 2)
 
 
+def same(found, mean, n):
+    """No interval, and these values."""
+    assert (found.n, found.bounded) == (n, False)
+    assert found.mean == pytest.approx(mean, nan_ok=True)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_too_few_values_have_a_difference_and_no_interval():
+    same(welch_difference([0.5], [0.2, 0.3]), 0.25, 1)
+    same(welch_difference([0.5, 0.6], [0.2]), 0.35, 1)
+    same(welch_difference([], [0.2, 0.3]), math.nan, 0)
+    same(welch_difference([0.2], []), math.nan, 0)
+    same(share_interval(0, 0), math.nan, 0)
+    assert (share_interval(1, 4).mean, share_interval(1, 4).n) == (0.25, 4)
+    assert welch_difference([0.0, 1.0], [5.0, 6.0]).half > 1
+
+
 @pytest.mark.parametrize(("count", "n"), [(2, 7), (1, 4)])
 def test_a_share_as_low_or_as_high_as_its_interval_says_leaves_the_tails_of_the_binomial(count, n):
     own = share_interval(count, n)
@@ -284,6 +306,48 @@ def test_the_same_seeds_on_both_sides_are_paired():
     assert found.gap.mean == pytest.approx(0.0101)
     other = compare.change("x", "m", cell(a), cell({s + 5: v for s, v in b.items()}))
     assert (other.paired, other.word) == (False, compare.WITHIN)
+
+
+def test_one_seed_on_both_sides_is_no_pair_and_two_are():
+    one = compare.change("x", "m", cell({0: 0.5}), cell({0: 0.6}))
+    assert (one.paired, one.word) == (False, compare.UNKNOWN)
+    two = compare.change("x", "m", cell({0: 0.5, 1: 0.6}), cell({0: 0.6, 1: 0.7}))
+    assert (two.paired, two.word) == (True, compare.CHANGED)
+    still = compare.change("x", "m", cell({0: 0.5, 1: 0.6, 2: 0.7}), cell({0: 0.5, 1: 0.6, 2: 0.8}))
+    assert still.word == compare.WITHIN  # the interval holds zero
+    assert compare.change("x", "m", cell({0: 0.5, 1: 0.5}), cell({0: 0.5, 1: 0.5})).word == compare.SAME
+
+
+def test_a_comparison_of_sets_says_everything_that_differs(tmp_path):
+    a = write_records(tmp_path / "a", [*three("music", 0.6, epochs=60), *three("simclr", 0.7, epochs=60)])
+    b = write_records(tmp_path / "b", [*three("music", 0.8, epochs=60), *three("simclr", 0.7, epochs=60)])
+    with (b / records.FILE).open("a") as file:
+        file.write("{\n")
+    found = compare.compare(a, b)
+    moved = {claim: (x, y) for claim, x, y in found.verdicts}
+    assert moved == {"competitive-simclr.music": (verdicts.NOT_REPRODUCED, verdicts.REPRODUCED)}
+    lines = compare.describe(found, a, b).splitlines()
+    assert lines[:3] == [f"A = {a}", f"B = {b}", ""]
+    assert lines[3] == "changed: 1 of 4 numbers"
+    assert "B - A = +20.00 [+20.00, +20.00] points, paired by seed" in lines[4]
+    assert lines[5] == "identical: 3 of 4 numbers"
+    assert lines[6] == "(of 1 differences with an interval about 0.1 would look changed by chance alone)"
+    assert lines[7:9] == [
+        "verdicts that differ:", "  competitive-simclr.music: not reproduced -> reproduced"
+    ]  # fmt: skip
+    assert lines[9].startswith("warning: ")
+    assert "records.jsonl:7: is no JSON" in lines[9]
+    one = write_records(tmp_path / "one", [training_record("music", 0, linear=0.6, epochs=60)])
+    other = write_records(tmp_path / "other", [training_record("music", 1, linear=0.7, epochs=60)])
+    single = compare.describe(compare.compare(one, other), one, other)
+    assert "B - A = +10.00 (one run, no interval) points, unpaired" in single
+    none = write_records(tmp_path / "none", [])
+    assert compare.describe(compare.compare(none, none), none, none).endswith(
+        "neither set has a table: no training run with metrics"
+    )
+    only = compare.describe(compare.compare(one, none), one, none)
+    assert "only in A: 1 rows" in only
+    assert "neither" not in only
 
 
 def test_a_set_that_says_more_stands_before_one_that_says_less(tmp_path):

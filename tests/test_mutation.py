@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from proofs_checks import ROOT
+from proofs_checks.mutation import rest
 from proofs_checks.mutation.judge import in_child
 from proofs_checks.mutation.mutants import FILES, Mutant, mutants_of
 from proofs_checks.mutation.verdict import EQUIVALENT, allow_list, verdict
@@ -66,3 +67,35 @@ def test_a_mutant_is_listed_once(tmp_path):
     (tmp_path / "twice.yaml").write_text(yaml.safe_dump(groups + groups[:1]))
     with pytest.raises(ValueError, match="listed twice"):
         allow_list(tmp_path / "twice.yaml")
+
+
+def test_everything_outside_the_core_can_be_chewed_on_and_most_of_it_has_a_judge():
+    files = rest.rest()
+    assert not set(files) & set(FILES)
+    assert {"reproduce/judging/verdicts.py", "musiclib/views.py"} <= set(files)
+    assert "tests/test_reproduce_records.py" in rest.judges_of("reproduce/judging/verdicts.py")
+    assert "tests/test_mutations_by_hand.py" not in rest.judges_of("reproduce/judging/verdicts.py")
+    assert sum(bool(rest.judges_of(f)) for f in files) > 0.7 * len(files)
+
+
+def test_a_mutant_of_words_alone_is_not_tried_outside_the_core():
+    def only_words(original, mutated):
+        return rest.only_words(Mutant("m", "f", "g", original, mutated))
+
+    assert only_words('"a word"', '"XXa wordXX"')
+    assert only_words('"a word"', '"A WORD"')
+    assert not only_words("x < 1", "x <= 1")
+
+
+def test_time_that_is_over_leaves_mutants_untried(tmp_path):
+    found = rest.judge_file(tmp_path, "reproduce/planning/jobs.py", until=0)
+    assert found["mutants"] > 10
+    assert (found["tried"], found["killed"], found["survivors"]) == (0, 0, [])
+
+
+@pytest.mark.slow
+def test_mutants_outside_the_core_are_judged_by_the_tests_that_import_them(tmp_path):
+    found = rest.judge_file(tmp_path, "reproduce/judging/statistics.py", until=time.time() + 20)
+    assert found["problem"] is None
+    assert found["killed"] > 3
+    assert found["tried"] >= found["killed"]

@@ -4,8 +4,11 @@
     python -m proofs_checks.mutation --file musiclib/joint.py   one file, nothing written to the repository
     python -m proofs_checks.mutation --guarantees               the guarantees and their lines, without running anything
     python -m proofs_checks.mutation --two-processes            only the guarantees between processes, a minute each
+    python -m proofs_checks.mutation --by-hand                  the mutations by hand outside the core, as a table
+    python -m proofs_checks.mutation --rest --minutes 30        mutants of everything else, for half an hour
+    python -m proofs_checks.mutation --rest judging --minutes 5 only files with that in their names
 
-Exit status 1 for a survivor without a reason, for a reason without a survivor, and for a guarantee whose test stays
+With --rest survivors are listed, not judged, and the exit status is 0. Else exit status 1 for a survivor without a reason, for a reason without a survivor, and for a guarantee whose test stays
 green without it.
 """
 
@@ -22,12 +25,13 @@ from musiclib.installed import extra, need_checkout
 
 need_checkout("python -m proofs_checks.mutation")
 with extra("dev"):
-    from musiclib.files import write_json, write_text
-    from musiclib.record import now, provenance
-    from proofs_checks import RESULTS
+    from musiclib import record as store
+    from musiclib.record import now, provenance, write_json, write_text
+    from proofs_checks import RESULTS, ROOT
     from proofs_checks.mutation.guarantees import break_between_processes
     from proofs_checks.mutation.mutants import FILES, fingerprint
-    from proofs_checks.mutation.page import counts_table, guarantees_table, page
+    from proofs_checks.mutation.page import counts_table, guarantees_table, mutations_table, page, rest_page
+    from proofs_checks.mutation.rest import judge_rest, rest
     from proofs_checks.mutation.verdict import EQUIVALENT, judge_files
 
 
@@ -42,7 +46,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fresh", action="store_true", help="do not go on with an interrupted run")
     parser.add_argument("--guarantees", action="store_true", help="print the table of guarantees and stop")
     parser.add_argument("--two-processes", action="store_true", help="take away only what several processes show")
+    parser.add_argument("--by-hand", action="store_true", help="print the mutations by hand and stop")
+    parser.add_argument(
+        "--rest", nargs="*", metavar="PART", help="files outside the core, those with a PART in their name"
+    )
+    parser.add_argument("--minutes", type=float, default=30.0, help="with --rest: how long (default 30)")
     options = parser.parse_args(arguments)
+    if options.rest is not None:
+        return chew(options)
+    if options.by_hand:
+        print(mutations_table())
+        return 0
     if options.guarantees:
         print(guarantees_table())
         return 0
@@ -69,6 +83,24 @@ def main(arguments: list[str] | None = None) -> int:
     for line in red:
         print(f"RED  {line}", file=sys.stderr)
     return 1 if red else 0
+
+
+def chew(options: argparse.Namespace) -> int:
+    """Carry out --rest."""
+    files = [f for f in rest() if not options.rest or any(part in f for part in options.rest)]
+    if not files:
+        print(f"error: --rest {' '.join(options.rest)}: no file outside the core has that in its name", file=sys.stderr)
+        return 2
+    folder = (options.out / f"mutation-rest-{store.sources_hash(ROOT)}").resolve()
+    if options.fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    found = judge_rest(folder, files, options.minutes)
+    result = {"provenance": {**provenance(), "date": now()}, "minutes": options.minutes, "files": found}
+    if not options.rest:
+        write_json(RESULTS / "mutation_rest.json", result)
+        write_text(RESULTS / "mutation_rest.md", rest_page(result))
+    print(rest_page(result))
+    return 0
 
 
 if __name__ == "__main__":

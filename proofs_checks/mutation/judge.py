@@ -139,6 +139,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         for done, result in enumerate(judge_all(mutants, session.items, plan["limits"]), 1):
             append_line(plan["results"], result)
             bar.update()
+            if time.time() > plan.get("until", float("inf")):
+                break
             if not terminal and (done % 100 == 0 or done == total):
                 os.write(2, f"{done} of {total} mutants\n".encode())
     return True

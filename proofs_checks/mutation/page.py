@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proofs_checks.mutation.guarantees import BETWEEN_PROCESSES, GUARANTEES
+from proofs_checks.mutation.guarantees import BETWEEN_PROCESSES, GUARANTEES, MUTATIONS
 from proofs_checks.mutation.mutants import JUDGES
 from proofs_checks.mutation.verdict import CHECKS
 from proofs_checks.report import describe_origin, markdown_table
@@ -31,6 +31,41 @@ def guarantees_table() -> str:
         for g in (*GUARANTEES, *BETWEEN_PROCESSES)
     ]  # fmt: skip
     return markdown_table("| guarantee | function | line | instead | test that goes red | check that goes red |", rows)
+
+
+def mutations_table() -> str:
+    """All mutations by hand as Markdown, each with the test that notices."""
+    rows = [(m.name, f"`{m.function}`", _code(m.line), _code(m.instead), f"`{m.test}`") for m in MUTATIONS]
+    return markdown_table("| what would be wrong | function | line | instead | test that goes red |", rows)
+
+
+def rest_page(result: dict[str, Any]) -> str:
+    """Mutants outside the core: counts by file, and every survivor."""
+    files = result["files"]
+    counts = [
+        (
+            file,
+            *(f"{found.get(c, 0)}" for c in ("mutants", "tried", "killed")),
+            f"{len(found.get('survivors', []))}",
+            f"{found.get('undecided', 0)}",
+            found["problem"] or "",
+        )
+        for file, found in files.items()
+    ]
+    survivors = [
+        (m["file"], m["function"], _code(m["original"]), _code(m["mutated"]), m["outcome"])
+        for found in files.values()
+        for m in found.get("survivors", [])
+    ]
+    parts = [
+        "# Mutants outside the core",
+        f"{describe_origin('python -m proofs_checks.mutation --rest', result['provenance'])}, {result['minutes']:g} "
+        "minutes. A survivor is a question: a test may be missing, or no test can tell.",
+        markdown_table("| file | mutants | tried | killed | survived | undecided | problem |", counts),
+        "## Survivors",
+        markdown_table("| file | function | original | mutant | outcome |", survivors),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def page(result: dict[str, Any]) -> str:
