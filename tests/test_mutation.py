@@ -1,15 +1,19 @@
 """Mutation testing itself: mutants are found, judged and held against the list of those that no test can kill."""
 
+import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 import yaml
 
+from musiclib.record import append_line
 from proofs_checks import ROOT
 from proofs_checks.mutation import rest
 from proofs_checks.mutation.judge import in_child
 from proofs_checks.mutation.mutants import FILES, Mutant, mutants_of
+from proofs_checks.mutation.page import rest_page
 from proofs_checks.mutation.verdict import EQUIVALENT, allow_list, verdict
 
 SOURCE = '''
@@ -93,9 +97,22 @@ def test_time_that_is_over_leaves_mutants_untried(tmp_path):
     assert (found["tried"], found["killed"], found["survivors"]) == (0, 0, [])
 
 
-@pytest.mark.slow
-def test_mutants_outside_the_core_are_judged_by_the_tests_that_import_them(tmp_path):
-    found = rest.judge_file(tmp_path, "reproduce/judging/statistics.py", until=time.time() + 20)
+def test_survivors_outside_the_core_are_listed_and_the_rest_is_counted(tmp_path, monkeypatch):
+    """With a judge that lets every third mutant live and stops before the last ones."""
+
+    def stub(folder, *arguments, quiet, MUTATION_PLAN):
+        plan = json.loads(Path(MUTATION_PLAN).read_text())
+        assert "tests/test_reproduce_records.py" in arguments or "tests/test_judging_bites.py" in arguments
+        for number, name in enumerate(plan["mutants"][:9]):
+            append_line(plan["results"], {"mutant": name, "outcome": ("survived", "killed", "timeout")[number % 3]})
+        return 0
+
+    monkeypatch.setattr(rest, "run_pytest", stub)
+    found = rest.judge_file(tmp_path, "reproduce/planning/jobs.py", until=time.time() + 60)
+    assert (found["tried"], found["killed"], found["undecided"], len(found["survivors"])) == (9, 3, 3, 3)
     assert found["problem"] is None
-    assert found["killed"] > 3
-    assert found["tried"] >= found["killed"]
+    assert {s["outcome"] for s in found["survivors"]} == {"survived"}
+    page = rest_page(
+        {"files": {"f": found}, "minutes": 1, "provenance": {"code": {"commit": "c", "dirty": False}, "date": "d"}}
+    )
+    assert page.count("| survived |") == 4  # the head of the table, and three lines

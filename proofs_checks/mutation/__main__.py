@@ -8,8 +8,8 @@
     python -m proofs_checks.mutation --rest --minutes 30        mutants of everything else, for half an hour
     python -m proofs_checks.mutation --rest judging --minutes 5 only files with that in their names
 
-With --rest survivors are listed, not judged, and the exit status is 0. Else exit status 1 for a survivor without a reason, for a reason without a survivor, and for a guarantee whose test stays
-green without it.
+Exit status 1 for a survivor without a reason, for a reason without a survivor, and for a guarantee whose test stays
+green without it. With --rest survivors are listed, not judged, and the status is 0.
 """
 
 from __future__ import annotations

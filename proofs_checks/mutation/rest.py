@@ -8,6 +8,7 @@ file; a later run with the same sources goes on where it stopped.
 from __future__ import annotations
 
 import ast
+import functools
 import random
 import shutil
 import time
@@ -34,6 +35,7 @@ def rest() -> list[str]:
     return [name for name in names if name not in FILES]
 
 
+@functools.cache
 def imported(path: Path) -> set[str]:
     """The modules that a file may import, with the names that it takes from packages: 'a.b' and 'a.b.c' of
     `from a.b import c`."""
