@@ -13,9 +13,10 @@ from reproduce_fixtures import training_record, write_notebook, write_profile, w
 
 from musiclib import music_terms
 from musiclib.datasets.imageset import ImageSet, fewer
-from musiclib.statistics import Interval, holm, mean_interval, p_value, percent, t_interval
-from musiclib.monitor import code_health, health
 from musiclib.methods.names import MUSIC
+from musiclib.monitor import code_health, health
+from musiclib.statistics import Interval, holm, mean_interval, p_value, percent, t_interval
+from musiclib.studies import comparison
 from reproduce.judging import compare, evidence, records, tables, verdicts
 from reproduce.judging.statistics import repeated, share_interval, welch_difference
 from reproduce.planning import cost, hours

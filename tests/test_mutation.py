@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from musiclib.record import append_line
+from musiclib.files import append_line
 from proofs_checks import ROOT
 from proofs_checks.mutation import rest
 from proofs_checks.mutation.judge import in_child

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from musiclib.config import TrainConfig, read_mapping
+from musiclib.config import TrainConfig
 from musiclib.methods.names import MUSIC, NAMES, REFERENCE, row_of
+from musiclib.schema import read_mapping
 from reproduce.planning import hours
 from reproduce.planning.plan import PROFILES, build, profile_names
 

@@ -26,7 +26,8 @@ from musiclib.installed import extra, need_checkout
 need_checkout("python -m proofs_checks.mutation")
 with extra("dev"):
     from musiclib import record as store
-    from musiclib.record import now, provenance, write_json, write_text
+    from musiclib.files import write_json, write_text
+    from musiclib.record import now, provenance
     from proofs_checks import RESULTS, ROOT
     from proofs_checks.mutation.guarantees import break_between_processes
     from proofs_checks.mutation.mutants import FILES, fingerprint

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from musiclib.record import read_json, read_lines, write_json, write_text
+from musiclib.files import read_json, read_lines, write_json, write_text
 from proofs_checks import ROOT
 from proofs_checks.mutation.mutants import FILES, Mutant, copy_files, mutants_of, run_pytest
 
