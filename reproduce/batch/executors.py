@@ -1,7 +1,8 @@
-"""Where jobs run: on this machine, or on a SLURM cluster through submitit. Both start the same worker in the same way.
+"""Where jobs run: on this machine, or on a SLURM cluster (slurm.py). Both start the same worker in the same way.
 
-An executor has `slots` and `start(spec) -> handle`; a handle has `poll()` (None while it runs, else an exit code),
-`stop()` and `memory_mb()`. The runner knows nothing else of either.
+An executor has `slots`, `threads` (of a job, or None) and `start(spec) -> handle`; a handle has `started()`, `poll()`
+(None until it is over, else an exit code), `told` (why it ended, where not by itself), `stop()`, which asks for the
+end, `settle()`, which waits for it, and `memory_mb()`. The runner knows nothing else of either.
 """
 
 from __future__ import annotations
@@ -48,14 +49,21 @@ def launch(spec_path: Path) -> subprocess.Popen:
 
 
 class LocalHandle:
+    told = ""
+
     def __init__(self, spec_path: Path, token: str):
         self.token, self.process = token, launch(spec_path)
+
+    def started(self) -> bool:
+        return True
 
     def poll(self) -> int | None:
         return self.process.poll()
 
     def stop(self) -> None:
         end_all(RUN, self.token)
+
+    def settle(self) -> None:
         self.process.wait()
 
     def memory_mb(self) -> float:
@@ -64,6 +72,8 @@ class LocalHandle:
 
 class Local:
     """Jobs as processes of this machine, `slots` at a time."""
+
+    threads = None
 
     def __init__(self, slots: int):
         self.slots = slots
@@ -88,49 +98,22 @@ def supervise(spec_path: str) -> int:
         end_all(RUN, spec["environment"][RUN], grace=2.0)
 
 
-class ClusterHandle:
-    def __init__(self, job, token: str):
-        self.job, self.token = job, token
+class NotStarted:
+    """A job that no scheduler took: over at once, with the reason."""
 
-    def poll(self) -> int | None:
-        if not self.job.done():
-            return None
-        try:
-            return max(int(code) for code in self.job.results())
-        except Exception:  # whatever happened there: the notebook's own record decides, submitit's log says more
-            return LOST
+    def __init__(self, told: str):
+        self.told = told
+
+    def started(self) -> bool:
+        return True
+
+    def poll(self) -> int:
+        return LOST
 
     def stop(self) -> None:
-        self.job.cancel(check=False)
-        end_all(RUN, self.token)  # submitit's local executor: the processes are here
+        pass
+
+    settle = stop
 
     def memory_mb(self) -> float:
         return 0.0
-
-
-class Cluster:
-    """Jobs through submitit. cluster: 'slurm', or 'local' and 'debug' to try it without one. options: what submitit's
-    `update_parameters` takes (slurm_partition, gpus_per_node, cpus_per_task, nodes ...)."""
-
-    def __init__(self, folder: Path, slots: int, cluster: str = "slurm", options: dict | None = None):
-        try:
-            import submitit
-        except ImportError:
-            raise ValueError("--executor slurm needs submitit, the extra 'slurm' of music-ssl") from None
-        if cluster == "slurm" and not submitit.SlurmExecutor.affinity() > 0:
-            raise ValueError("--executor slurm: there is no `srun` on this machine; log in to the cluster first")
-        self.slots, self.options = slots, dict(options or {})
-        self.executor = submitit.AutoExecutor(folder=str(Path(folder) / "submitit"), cluster=cluster)
-
-    def start(self, spec_path: Path, token: str, minutes: float) -> ClusterHandle:
-        spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
-        options = {
-            "name": "music",
-            "timeout_min": max(1, round(minutes) + 5),
-            "nodes": spec.get("nodes", 1),
-            "tasks_per_node": 1,
-        }
-        if spec.get("processes", 0) > 1:
-            options["gpus_per_node"] = spec["processes"]
-        self.executor.update_parameters(**options | self.options)
-        return ClusterHandle(self.executor.submit(supervise, str(spec_path)), token)

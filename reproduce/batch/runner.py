@@ -239,8 +239,7 @@ class Batch:
                     f"STOP   signal {self.summary.stopped}: ending {len(self.running)} running jobs; --resume "
                     f"goes on from here"
                 )
-                for attempt in self.running.values():
-                    attempt.handle.stop()
+                self.end_running()
                 self.summary.waiting += [*(a.job.id for a in self.running.values()), *(j.id for j in queue)]
         self.progress.close()
 
@@ -295,9 +294,12 @@ class Batch:
         code = attempt.handle.poll()
         if sample and code is None:
             attempt.peak_mb = max(attempt.peak_mb, attempt.handle.memory_mb())
+        if code is None and not attempt.handle.started():
+            attempt.began = time.monotonic()  # the limit is on the work, not on the queue before it
         late = code is None and time.monotonic() - attempt.began > 60 * attempt.job.limit_minutes
         if late:
             attempt.handle.stop()
+            attempt.handle.settle()
         if late or code is not None:
             del self.running[attempt.slot]
             end_all(RUN, attempt.token)  # what a kernel may have left: data workers, a training process
@@ -320,6 +322,7 @@ class Batch:
             }
         elif failure is None:
             ended = f"the worker was killed by signal {-code}" if code < 0 else f"the worker ended with code {code}"
+            ended = attempt.handle.told or ended
             failure = {
                 "kind": "no record" if code == 0 else "killed",
                 "message": reason if code == 0 else ended,
