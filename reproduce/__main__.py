@@ -9,11 +9,13 @@ from pathlib import Path
 from musiclib.installed import extra
 
 with extra("suite"):
+    import yaml
     from tabulate import tabulate
 
+    from musiclib.console import forgiving
     from musiclib.schema import read_mapping, read_yaml
     from reproduce import NOTEBOOKS, OUTPUTS, tune
-    from reproduce.batch import executors, runner
+    from reproduce.batch import executors, known, runner, slurm
     from reproduce.batch.processes import Refused, cores
     from reproduce.judging import compare, records, report
     from reproduce.planning import cost
@@ -28,7 +30,10 @@ examples:
   python -m reproduce run                                    the quick profile, into outputs/quick
   python -m reproduce run --profile cpu --resume             go on where the last run ended, however it ended
   python -m reproduce run --profile cpu --only 03 --set dataset=cifar10 --set epochs=8 --data-root ~/data
+  python -m reproduce run --profile cpu --executor slurm --slurm slurm_partition=gpu --slurm mem_gb=16
   python -m reproduce report --out outputs/cpu               build report.html again from the records
+  python -m reproduce keep --out outputs/cpu --into known    records and kept evaluations, without the encoders
+  python -m reproduce run --profile cpu --known known        on another machine: what is known is not run again
   python -m reproduce compare outputs/cpu reproduce/results/cpu
 
 A job is done only when its notebook says so in its own record; everything is written to OUT:
@@ -38,14 +43,15 @@ A job is done only when its notebook says so in its own record; everything is wr
   OUT/runs/HASH/             training runs with checkpoints; notebooks that want the same run share it
   OUT/tables/                the tables as Markdown and LaTeX
 
-exit codes: 0 all done; 1 a job failed or was not reached; 2 the request was wrong or could not start, nothing ran;
-130 or 143 ended by Ctrl-C or SIGTERM, and --resume goes on."""
+exit codes: 0 all done; 1 a job failed or was not reached, the results folder could not be written to any more, or
+compare --strict found a change; 2 the request was wrong or could not start, nothing ran; 129, 130 or 143 ended by
+SIGHUP, Ctrl-C or SIGTERM, and --resume goes on."""
 
 
 def parser() -> argparse.ArgumentParser:
     shape = argparse.RawDescriptionHelpFormatter
     top = argparse.ArgumentParser("python -m reproduce", description=__doc__, epilog=EPILOG, formatter_class=shape)
-    commands = top.add_subparsers(dest="command", required=True, metavar="run | list | report | compare | tune")
+    commands = top.add_subparsers(dest="command", required=True, metavar="run | list | report | keep | compare | tune")
 
     def planned(name: str, help: str, profile: str | None) -> argparse.ArgumentParser:
         p = commands.add_parser(name, help=help, description=help, formatter_class=shape)
@@ -92,7 +98,17 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--resume", action="store_true", help="keep what is done, go on with what is half done, try again what failed"
     )
-    p.add_argument("--fresh", action="store_true", help="delete the results in the folder and begin again")
+    p.add_argument(
+        "--fresh",
+        action="store_true",
+        help="delete the results in the folder and begin again; refused where anything there is not the runner's own",
+    )
+    p.add_argument(
+        "--known",
+        type=Path,
+        metavar="DIR",
+        help="take the records that `keep` left in DIR as finished runs, as far as this very code made them",
+    )
     p.add_argument(
         "--executor", choices=["local", "slurm"], default="local", help="where jobs run (slurm: through submitit)"
     )
@@ -101,7 +117,8 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an option of submitit for --executor slurm (slurm_partition=gpu, cpus_per_task=16); may be repeated",
+        help="an option of submitit for --executor slurm (slurm_partition=gpu, cpus_per_task=16, mem_gb=16); may be "
+        "repeated. A job asks for as many cores as it has threads, and for the memory and time of its profile",
     )
     p.add_argument("--dry-run", action="store_true", help="check everything, start nothing")
     p.add_argument("--quiet", action="store_true", help="only the result")
@@ -117,6 +134,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--beside", type=Path, metavar="DIR", help="another results folder to show (default: reproduce/results/PROFILE)"
     )
+    about = "keep the records and evaluations of a results folder for another machine, each once"
+    p = commands.add_parser("keep", help=about, description=known.__doc__, formatter_class=shape)
+    p.add_argument("--out", type=Path, required=True, metavar="OUT", help="results folder, also one that still runs")
+    p.add_argument("--into", type=Path, required=True, metavar="DIR", help="where they are kept; run takes --known DIR")
     p = commands.add_parser("compare", help="what changed between two result sets beyond their uncertainty")
     p.add_argument("a", type=Path, metavar="A", help="results folder")
     p.add_argument("b", type=Path, metavar="B", help="results folder; differences are B - A")
@@ -225,6 +246,12 @@ def run_profile(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None and getattr(args, name) < 1:
             print(f"error: --{name} {getattr(args, name)} must be at least 1", file=sys.stderr)
             return 2
+    if args.slurm and args.executor != "slurm":
+        print("error: --slurm is of no use without --executor slurm", file=sys.stderr)
+        return 2
+    if args.known is not None and not args.known.is_dir():
+        print(f"error: --known {args.known}: there is no such folder", file=sys.stderr)
+        return 2
     plan = planned(args)
     if plan.problems or args.dry_run:
         return print_problems(plan) or list_jobs(args)
@@ -234,8 +261,7 @@ def run_profile(args: argparse.Namespace) -> int:
         if args.executor == "local":
             executor = executors.Local(slots)
         else:
-            options = {k: read_yaml(v) for k, _, v in (text.partition("=") for text in args.slurm)}
-            executor = executors.Cluster(result, args.jobs or max(1, len(plan.jobs)), options=options)
+            executor = slurm.Slurm(result, args.jobs or max(1, len(plan.jobs)), options=slurm_options(args.slurm))
         summary = runner.run(
             plan,
             result,
@@ -244,10 +270,14 @@ def run_profile(args: argparse.Namespace) -> int:
             fresh=args.fresh,
             threads=args.threads,
             quiet=args.quiet,
+            known=args.known,
         )
     except (Refused, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: {error}; everything was ended, and --resume goes on from here", file=sys.stderr)
+        return 1
     counts = [
         f"{len(summary.done)} done",
         f"{len(summary.skipped)} done before" if summary.skipped else "",
@@ -262,6 +292,35 @@ def run_profile(args: argparse.Namespace) -> int:
             f"{runner.where(failure)}{failure['message'].splitlines()[0] if failure['message'] else ''}"
         )
     return summary.exit_code
+
+
+def slurm_options(texts: list[str]) -> dict:
+    """'KEY=VALUE' texts as submitit's options. Raises ValueError for one that cannot be read."""
+    options = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise ValueError(f"--slurm {text!r} must read KEY=VALUE")
+        if name in options:
+            raise ValueError(f"--slurm {name} is given twice")
+        try:
+            options[name] = read_yaml(value)
+        except yaml.YAMLError:
+            raise ValueError(f"--slurm {text!r}: the value cannot be read") from None
+    return options
+
+
+def keep_records(args: argparse.Namespace) -> int:
+    if not (args.out / records.FILE).is_file() and not (args.out / "runs").is_dir():
+        print(f"error: {args.out} holds no {records.FILE} and no runs", file=sys.stderr)
+        return 2
+    try:
+        runs, evaluations = known.keep(args.out, args.into)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{args.into}: {runs} new records, {evaluations} new evaluations")
+    return 0
 
 
 def build_report(args: argparse.Namespace) -> int:
@@ -293,12 +352,20 @@ def compare_sets(args: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    args = parser().parse_args(argv)
-    if args.command == "list":
-        if args.profile:
-            return list_jobs(args)
-        return list_parameters(args) if args.only else list_profiles(args)
-    return {"run": run_profile, "report": build_report, "compare": compare_sets, "tune": tune.main}[args.command](args)
+    with forgiving():
+        args = parser().parse_args(argv)
+        if args.command == "list":
+            if args.profile:
+                return list_jobs(args)
+            return list_parameters(args) if args.only else list_profiles(args)
+        commands = {
+            "run": run_profile,
+            "report": build_report,
+            "keep": keep_records,
+            "compare": compare_sets,
+            "tune": tune.main,
+        }
+        return commands[args.command](args)
 
 
 if __name__ == "__main__":

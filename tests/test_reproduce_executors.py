@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from reproduce_fixtures import write_notebook, write_profile
 
-from reproduce.batch import executors, runner, torchrun
+from reproduce.batch import executors, runner, slurm, torchrun
 from reproduce.judging import records
 from reproduce.planning import cost
 from reproduce.planning.plan import build
@@ -26,7 +26,7 @@ def test_submitit_runs_the_same_jobs_with_the_same_judgement(tmp_path):
         str(write_profile(tmp_path, [{"notebook": "good", "seeds": [4]}, {"notebook": "bad"}])),
         notebooks=tmp_path / "notebooks",
     )
-    cluster = executors.Cluster(tmp_path / "out", 2, cluster="local")
+    cluster = slurm.Slurm(tmp_path / "out", 2, cluster="local")
     summary = runner.run(plan, tmp_path / "out", executor=cluster, quiet=True, threads=1)
     assert summary.done == ["good.seed=4"]
     assert summary.failed["bad"]["message"] == "division by zero"
@@ -36,9 +36,9 @@ def test_submitit_runs_the_same_jobs_with_the_same_judgement(tmp_path):
 
 def test_without_a_cluster_slurm_says_so(tmp_path, monkeypatch):
     pytest.importorskip("submitit")
-    monkeypatch.setenv("PATH", str(tmp_path))  # a machine of this suite may have SLURM
+    monkeypatch.setenv("PATH", str(tmp_path))  # whatever is installed here
     with pytest.raises(ValueError, match="no `srun` on this machine"):
-        executors.Cluster(tmp_path, 1, cluster="slurm")
+        slurm.Slurm(tmp_path, 1)
 
 
 @pytest.fixture(scope="module")

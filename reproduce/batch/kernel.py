@@ -26,6 +26,7 @@ def die_with_parent() -> None:
 
 if __name__ == "__main__":
     die_with_parent()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # the worker has it blocked, and that is inherited
     sys.path[:] = [p for p in sys.path if p not in ("", os.getcwd())]  # the kernel adds its folder itself, last of all
     from ipykernel import kernelapp
 

@@ -60,8 +60,11 @@ def adopt(result: Path, known: Path) -> Adopted:
     for line in records.read(known / records.FILE).of_kind("pretrain"):
         if line["status"] != "done" or not line["metrics"]:
             continue
-        config = TrainConfig.from_dict(line["config"])
-        if line["code"].get("sources") != present or config.hash() != line["run"]:
+        try:
+            config = TrainConfig.from_dict(line["config"])
+        except (TypeError, ValueError):  # of a version with other fields
+            config = None
+        if config is None or line["code"].get("sources") != present or config.hash() != line["run"]:
             foreign += 1
             continue
         folder = result / "runs" / line["run"]

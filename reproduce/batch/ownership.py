@@ -13,10 +13,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from musiclib import record as store
+from musiclib import files
+from musiclib.written import MARK, written
 from reproduce.batch.processes import LOCK, Refused
 from reproduce.judging import records
-from reproduce.judging.report import MARK, written
 
 SPEC, PLAN = "spec.json", "plan.json"
 OWN = ("notebooks", "runs", "kept", records.FILE, "tables", "figures", "report.html", "submitit", PLAN)
@@ -49,10 +49,10 @@ def strangers(place: Path) -> Iterator[Path]:
         ours = written(place)
         yield from (p for p in place.rglob("*") if not p.is_dir() and p not in ours and p.name != MARK)
     elif place.name == records.FILE:
-        if not any(isinstance(line, dict) and "schema" in line for line in store.read_lines(place)) and size(place):
+        if not any(isinstance(line, dict) and "schema" in line for line in files.read_lines(place)) and size(place):
             yield place
     elif place.name == PLAN:
-        found = store.read_json(place)
+        found = files.read_json(place)
         if not (isinstance(found, dict) and {"profile", "jobs"} <= set(found)):
             yield place
     elif place.name == "report.html" and 'name="generator" content="reproduce"' not in head(place):
@@ -61,7 +61,7 @@ def strangers(place: Path) -> Iterator[Path]:
 
 def is_job(folder: Path) -> bool:
     """Whether the runner made this folder: it wrote the job's specification first of all."""
-    found = store.read_json(folder / SPEC) if folder.is_dir() and not folder.is_symlink() else None
+    found = files.read_json(folder / SPEC) if folder.is_dir() and not folder.is_symlink() else None
     return isinstance(found, dict) and {"job", "hash", "values"} <= set(found)
 
 
@@ -121,7 +121,7 @@ def other_values(job, result: Path, hidden: tuple[str, ...]) -> dict[str, tuple]
     otherwise. hidden: values that say where things lie. Names that only one of the two has are the notebook's change,
     not the caller's."""
     folder = job.folder(result)
-    spec, done = store.read_json(folder / SPEC), store.read_json(folder / "record.json")
+    spec, done = files.read_json(folder / SPEC), files.read_json(folder / "record.json")
     if not isinstance(spec, dict) or not isinstance(done, dict) or done.get("status") != "done":
         return None
     carried = str(done.get("token") or done.get("run") or "")

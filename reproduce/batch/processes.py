@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 RUN, RESULT = "MUSICLIB_RUN", "MUSICLIB_RESULT"
+LOCK = ".runner.lock"  # of a results folder; also the sign that a runner has worked there
 GRACE = 5.0  # seconds between asking and ending
 
 
@@ -32,7 +33,7 @@ def only_runner(result: Path) -> Iterator[str | None]:
     whatever killed it."""
     import fcntl
 
-    path = Path(result) / ".runner.lock"
+    path = Path(result) / LOCK
     with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

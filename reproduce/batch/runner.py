@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-import shutil
 import signal
 import time
 from dataclasses import dataclass, field
@@ -20,6 +19,9 @@ from pathlib import Path
 from musiclib import files
 from musiclib import record as store
 from reproduce import EXECUTED, FAILURE, LOG, PARTIAL
+from reproduce.batch import slurm
+from reproduce.batch.known import adopt
+from reproduce.batch.ownership import SPEC, claim, discard, other_values
 from reproduce.batch.processes import RESULT, RUN, Refused, cores, end_all, free_mb, gpus, only_runner, prepare_folder
 from reproduce.batch.progress import Progress
 from reproduce.batch.worker import cells_seconds
@@ -27,18 +29,7 @@ from reproduce.judging import records
 from reproduce.planning.jobs import Job, Plan, duration
 from reproduce.planning.parameters import LOCATIONS
 
-RECORD, SPEC = "record.json", "spec.json"
-OWN = (
-    "notebooks",
-    "runs",
-    "kept",
-    records.FILE,
-    "tables",
-    "figures",
-    "report.html",
-    "plan.json",
-    "submitit",
-)  # what --fresh may delete
+RECORD = "record.json"
 RESERVE_MB = 100.0  # below this nothing new is started
 SAMPLE_S = 3.0  # between two looks at the memory of the jobs, which cost hundredths of a second each
 
@@ -119,20 +110,23 @@ def run(
     threads: int | None = None,
     quiet: bool = False,
     stream=None,
+    known: Path | None = None,
 ) -> Summary:
-    """Run every job of a plan that is not done. Raises Refused when it cannot start. Always returns otherwise:
-    failures and interruptions are in the summary, and whatever was finished is on disk."""
+    """Run every job of a plan that is not done. known: a folder whose records count as finished runs, see known.py.
+    Raises Refused when it cannot start. Returns otherwise: failures and interruptions are in the summary, and whatever
+    was finished is on disk. An OSError of the results folder itself is raised when no job runs any more."""
     if plan.problems:
         raise Refused("the plan has mistakes:\n" + "\n".join(f"  - {p}" for p in plan.problems))
     result = Path(result).resolve()
     began = time.monotonic()
+    claim(result, fresh=fresh)
     prepare_folder(result, RESERVE_MB)
     with only_runner(result) as note:
-        leftovers = end_all(
-            RESULT, str(result)
-        )  # of a runner that was killed where the system does not end its children
+        # of a runner that was killed where the system does not end its children, or on a cluster
+        leftovers = end_all(RESULT, str(result)) + slurm.end_leftovers(result)
         if fresh:
             discard(result)
+        adopted = adopt(result, known) if known else None
         there = [j for j in plan.jobs if (j.folder(result) / SPEC).exists()]
         if there and not resume:
             raise Refused(
@@ -140,13 +134,16 @@ def run(
                 f"on with the rest, "
                 "--fresh to delete them and begin again, or choose another folder with --out."
             )
+        refuse_other_values(plan, result)
         todo = [j for j in plan.jobs if state(j, result) != "done"]
         prepare_folder(result, RESERVE_MB + sum(j.disk_mb for j in todo))
-        batch = Batch(plan, result, executor, threads or max(1, cores() // min(executor.slots, max(1, len(plan.jobs)))))
+        batch = Batch(plan, result, executor, threads or executor.threads or default_threads(plan, executor))
         batch.summary.skipped = [j.id for j in plan.jobs if j not in todo]
         batch.progress = Progress({j.id: j.minutes for j in todo}, executor.slots, stream, quiet)
         if note:
             batch.progress.say(f"note   {note}" + (f"; ended {leftovers} processes that it left" if leftovers else ""))
+        if adopted:
+            batch.progress.say(f"note   {known}: {adopted}")
         if batch.summary.skipped:
             batch.progress.say(f"note   {len(batch.summary.skipped)} of {len(plan.jobs)} jobs are done already")
         files.write_json(result / "plan.json", describe(plan, batch))
@@ -158,14 +155,22 @@ def run(
         return batch.summary
 
 
-def discard(result: Path) -> None:
-    """Delete what a runner writes into a results folder, and nothing else that may lie there."""
-    for name in OWN:
-        path = result / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+def default_threads(plan: Plan, executor) -> int:
+    """Threads of a job: the cores of this machine over the jobs at a time, or the profile's own share on a cluster."""
+    if isinstance(executor, slurm.Slurm):
+        return max(1, plan.budget.get("cores", 1) // plan.workers)
+    return max(1, cores() // min(executor.slots, max(1, len(plan.jobs))))
+
+
+def refuse_other_values(plan: Plan, result: Path) -> None:
+    """Raise Refused where a job would replace a finished one that had other values."""
+    for job in plan.jobs:
+        if differ := other_values(job, result, LOCATIONS):
+            told = ", ".join(f"{name}={then!r} (now {now!r})" for name, (then, now) in differ.items())
+            raise Refused(
+                f"{result} holds {job.id}, finished with {told}. --resume keeps what is done; choose another folder "
+                "with --out for the new values, or --fresh to delete everything there."
+            )
 
 
 def describe(plan: Plan, batch: Batch) -> dict:
@@ -214,7 +219,7 @@ class Batch:
 
     def work(self, todo: list[Job]) -> None:
         queue = list(todo)
-        with self.signals():
+        with self.signals(), self.nothing_left():
             looked = sampled = 0.0
             while (queue or self.running) and not self.summary.stopped:
                 while queue and len(self.running) < self.executor.slots and not self.summary.stopped:
@@ -244,14 +249,32 @@ class Batch:
         self.progress.close()
 
     @contextlib.contextmanager
+    def nothing_left(self):
+        """Whatever goes wrong with the loop itself, a full disk for one, no job outlives it."""
+        try:
+            yield
+        except BaseException:
+            self.end_running()
+            raise
+
+    def end_running(self) -> None:
+        """Ask every running job to end, then wait until they have."""
+        for attempt in self.running.values():
+            attempt.handle.stop()
+        for attempt in self.running.values():
+            attempt.handle.settle()
+
+    @contextlib.contextmanager
     def signals(self):
-        """Ctrl-C and SIGTERM end the loop instead of the process, so that no kernel is left behind."""
+        """Ctrl-C, SIGTERM and the loss of the terminal end the loop instead of the process, so that no kernel is left
+        behind. What the caller ignores (nohup) stays ignored."""
 
         def stop(number, frame):
             self.summary.stopped = number
 
         try:
-            before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+            heard = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(s) != signal.SIG_IGN]
+            before = {s: signal.signal(s, stop) for s in heard}
         except ValueError:  # not in the main thread: whoever runs us there has the signals
             yield
             return
@@ -281,6 +304,7 @@ class Batch:
             "processes": job.processes,
             "nodes": job.nodes,
             "threads": max(1, self.threads // max(1, job.processes)),
+            **({"memory_gb": job.memory_gb} if job.memory_gb else {}),
             "environment": extra,
         }
         files.write_json(folder / SPEC, spec)

@@ -177,9 +177,7 @@ class Slurm:
             if name in OURS:
                 raise ValueError(f"--slurm {name}={value}: set by the runner; `nodes` stand in the profile or in --set")
             if name not in known:
-                raise ValueError(
-                    f"--slurm {name}={value}: no such option; known: {', '.join(sorted(known - OURS))}"
-                )
+                raise ValueError(f"--slurm {name}={value}: no such option; known: {', '.join(sorted(known - OURS))}")
             whole = name in ("timeout_min", "cpus_per_task", "gpus_per_node")
             if whole and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise ValueError(f"--slurm {name}={value} must be a whole number, at least 1")

@@ -12,13 +12,19 @@ import contextlib
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
+
+import psutil
 
 from reproduce import EXECUTED, FAILURE, PARTIAL
 from reproduce.batch.kernel import die_with_parent
 from reproduce.planning.handover import braces
+
+LONGEST = 100  # characters of the name of a folder of sockets: an address has 107, and /k-12345 is added
 
 
 def kernel_manager(folder: str):
@@ -27,16 +33,53 @@ def kernel_manager(folder: str):
 
     TCP ports are chosen before the kernel binds them, so that two kernels that start together may want the same one.
     The sockets need the folder by name: without it jupyter_client puts `kernel-ipc-1` into the working directory of
-    every kernel."""
+    every kernel. Where no folder is short enough for a socket's address, TCP it is."""
     from jupyter_client import AsyncKernelManager
     from jupyter_client.kernelspec import KernelSpec
 
     manager = AsyncKernelManager(kernel_name="python3", connection_file=str(Path(folder) / "k.json"))
-    if sys.platform != "win32":
+    if len(os.fsencode(folder)) <= LONGEST:
         manager.transport, manager.ip = "ipc", str(Path(folder) / "k")
     command = [sys.executable, "-m", "reproduce.batch.kernel", "-f", "{connection_file}"]
     manager._kernel_spec = KernelSpec(argv=command, display_name="Python 3", language="python")
     return manager
+
+
+def short_folder() -> tempfile.TemporaryDirectory:
+    """A temporary folder whose name leaves room for sockets: an address has 107 characters, and a scheduler's TMPDIR
+    may be longer than that."""
+    places = [os.environ.get("TMPDIR"), os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/var/tmp", "/dev/shm"]
+    room = LONGEST - len("/mu12345678")
+    for place in places:
+        if place and len(os.fsencode(place)) <= room:
+            with contextlib.suppress(OSError):
+                return tempfile.TemporaryDirectory(prefix="mu", dir=place, ignore_cleanup_errors=True)
+    return tempfile.TemporaryDirectory(prefix="mu", ignore_cleanup_errors=True)
+
+
+def own_settings(folder: Path) -> dict[str, str]:
+    """Variables that keep the user's IPython start-up files and matplotlibrc out of the kernel."""
+    (folder / "matplotlibrc").write_text("")
+    return {
+        "JUPYTER_RUNTIME_DIR": str(folder),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "MATPLOTLIBRC": str(folder / "matplotlibrc"),
+    }
+
+
+def pass_on_sigterm() -> None:
+    """Leave it to the kernel what SIGTERM means: a training saves first, and this process ends with its kernel.
+    nbclient would kill the kernel at once."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def listen() -> None:
+        while True:
+            signal.sigwait({signal.SIGTERM})
+            for child in psutil.Process().children():
+                with contextlib.suppress(psutil.Error):
+                    child.terminate()
+
+    threading.Thread(target=listen, daemon=True).start()
 
 
 def execute(spec: dict, sockets: str) -> dict | None:
@@ -137,12 +180,9 @@ def main(path: str) -> int:
         return finish(out, torchrun.execute(spec))
     for name in (EXECUTED, PARTIAL, FAILURE, "notebook.html"):
         (out / name).unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix="mu", ignore_cleanup_errors=True
-    ) as short:  # socket paths have 100 characters
-        os.environ.update(
-            JUPYTER_RUNTIME_DIR=short, IPYTHONDIR=str(Path(short) / "ipython")
-        )  # no startup files of the user
+    pass_on_sigterm()
+    with short_folder() as short:
+        os.environ.update(own_settings(Path(short)))
         failure = execute(spec, short)
     with contextlib.suppress(FileNotFoundError):
         os.replace(out / PARTIAL, out / EXECUTED)

@@ -22,6 +22,7 @@ from markupsafe import Markup
 from musiclib import files
 from musiclib import record as store
 from musiclib.methods.names import NAMES
+from musiclib.written import clear, note
 from reproduce import EXECUTED, LOG
 from reproduce.judging import evidence, pages, records, tables, verdicts
 from reproduce.judging.evidence import RESULTS
@@ -29,6 +30,7 @@ from reproduce.planning.jobs import duration
 
 HERE = Path(__file__).resolve().parent
 FILES = ((EXECUTED, "ipynb"), (LOG, "log"), ("record.json", "record"))
+TEXTS = (("md", tables.markdown), ("tex", tables.latex))
 LARGEST_FIGURE = 4_000_000  # bytes; larger ones are linked instead of embedded
 TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
@@ -47,12 +49,11 @@ def write(result: Path, committed: Path | None = None, others: Iterable[Path] | 
         committed = RESULTS / plan["profile"]
     theirs = records.load(committed) if committed and (committed / records.FILE).is_file() else None
     built = tables.build(found.lines)
-    for table in built:
-        files.write_text(result / "tables" / f"{table.id}.md", tables.markdown(table))
-        files.write_text(result / "tables" / f"{table.id}.tex", tables.latex(table))
-    for stale in (result / "tables").glob("*.*"):
-        if stale.stem not in {t.id for t in built}:
-            stale.unlink()
+    texts = {f"{t.id}.{kind}": text(t) for t in built for kind, text in TEXTS}
+    clear(result / "tables", keep=set(texts))
+    for name, text in texts.items():
+        files.write_text(result / "tables" / name, text)
+        note(result / "tables" / name)
     pages.write_pages(result)
     rules = verdicts.read_rules()
     found_evidence = [evidence.read(p, rules) for p in (evidence.sets(result) if others is None else others)]

@@ -24,6 +24,7 @@ class Job:
     source: str = ""  # hash of the notebook alone
     processes: int = 0  # 0: a notebook; else a training through torchrun, so many processes a machine
     nodes: int = 1
+    memory_gb: float = 0.0  # asked of a cluster; 0: the executor's default
 
     def folder(self, result: Path) -> Path:
         """Where everything of this job lies: the notebook's `out`."""

@@ -13,6 +13,7 @@ A profile is a YAML file in `reproduce/profiles/`:
         minutes: 1.5                                  # expected, of one run
         disk_mb: 40                                   # expected, of one run
         limit_minutes: 15                             # killed after this; default ten times the expected, at least 10
+        memory_gb: 8                                  # asked of a cluster; default 8
         parameters: {epochs: 10}
         seeds: [0, 1, 2]
         matrix: {dataset: [cifar10, fashion_mnist]}   # every combination
@@ -67,6 +68,7 @@ JOB_KEYS = {
     "minutes": float,
     "disk_mb": float,
     "limit_minutes": float,
+    "memory_gb": float,
     "parameters": dict,
     "seeds": list,
     "matrix": dict,
@@ -304,6 +306,7 @@ def expand(entry: dict, book: Notebook, common: dict, chosen: dict, used: set[st
             disk_mb=entry.get("disk_mb", 20.0),
             limit_minutes=entry.get("limit_minutes", max(10.0, 10 * minutes)),
             source=book.hash,
+            memory_gb=entry.get("memory_gb", 0.0),
         )
         jobs.setdefault(job.hash, job)  # --set may make several of them the same
     return list(jobs.values())

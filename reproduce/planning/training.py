@@ -23,6 +23,7 @@ KEYS = {
     "minutes": float,
     "disk_mb": float,
     "limit_minutes": float,
+    "memory_gb": float,
     "seeds": list,
 }
 
@@ -71,6 +72,7 @@ def expand(
                     limit_minutes=entry.get("limit_minutes", max(10.0, 10 * minutes)),
                     processes=processes,
                     nodes=nodes,
+                    memory_gb=entry.get("memory_gb", 0.0),
                 )
             )
     except (TypeError, ValueError) as error:
