@@ -6,11 +6,12 @@ with forgiving():
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 
 class Forgiving:
@@ -58,6 +59,13 @@ class Forgiving:
             self.stream.flush()
 
 
+def listening(stream: TextIO | Forgiving | None) -> Forgiving:
+    """`stream` as one that never raises; one that leads nowhere for None, which is what a closed stderr is."""
+    if isinstance(stream, Forgiving):
+        return stream
+    return Forgiving(stream if stream is not None else open(os.devnull, "w"))  # noqa: SIM115
+
+
 @contextlib.contextmanager
 def forgiving() -> Iterator[None]:
     """sys.stdout and sys.stderr that never raise, also where one of them was closed before the start."""
@@ -67,10 +75,30 @@ def forgiving() -> Iterator[None]:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, so that no file of ours becomes stderr
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (Forgiving(s if s is not None else open(os.devnull, "w")) for s in before)  # noqa: SIM115
+    sys.stdout, sys.stderr = listening(sys.stdout), listening(sys.stderr)
     try:
         yield
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         sys.stdout, sys.stderr = before
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong arguments are one line and exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and leave."""
+        self.exit(2, f"{self.prog}: {one_line(message)} (--help tells more)\n")
+
+
+def one_line(message: object) -> str:
+    """Text without line breaks, as YAML's messages have them."""
+    return " ".join(str(message).split())
+
+
+def unsupported() -> str:
+    """Why the commands do not run on this system; empty where they do. The library itself can be imported anywhere."""
+    if sys.platform == "win32":
+        return "Windows is not supported; use the Windows Subsystem for Linux (WSL), Linux or macOS"
+    return ""

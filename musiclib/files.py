@@ -7,16 +7,25 @@ the disk before the call returns.
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import json
 import os
-import tempfile
+import secrets
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
+TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+"""What the system answers where another process has the lock; anything else means that there are no locks."""
 
 
 class FolderInUse(RuntimeError):
@@ -45,16 +54,15 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Write a text file, all of it or nothing, replacing what was there."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    temporary = path.parent / f".{path.name}-{secrets.token_hex(4)}"  # with the permissions of the umask
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o644)
+        with temporary.open("x", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -76,7 +84,7 @@ def append_line(path: str | os.PathLike, value: dict[str, Any], *, once: bool = 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file, wait=True)
         file.seek(0)
         before = file.read() if once else b""
         if once and line in before.splitlines(keepends=True):
@@ -102,6 +110,27 @@ def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
     return [record for record in records if isinstance(record, dict)]
 
 
+def lock(file: Any, *, wait: bool = False) -> bool:
+    """Take the system's lock on an open file, held until it is closed; False where another process has it.
+
+    Where the file system has no locks (some network file systems) or the system has none, a warning says so and True
+    comes back: one writer is then what the caller has to see to.
+    """
+    try:
+        if fcntl is None:
+            raise OSError(errno.ENOSYS, "this system has no flock")
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno in TAKEN:
+            return False
+        warnings.warn(
+            f"{Path(file.name).parent} lies where files cannot be locked ({error.strerror}): see to it that only one "
+            "run writes there",
+            stacklevel=3,
+        )
+    return True
+
+
 @contextlib.contextmanager
 def exclusive(folder: str | os.PathLike, *, wait: bool = False) -> Iterator[None]:
     """Hold `folder` for one writer; FolderInUse at once when another process has it, or wait for its turn. Freed even
@@ -109,8 +138,6 @@ def exclusive(folder: str | os.PathLike, *, wait: bool = False) -> Iterator[None
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
-            raise FolderInUse(f"folder {folder} is in use by another run; wait for it or choose another one") from None
+        if not lock(file, wait=wait):
+            raise FolderInUse(f"folder {folder} is in use by another run; wait for it or choose another one")
         yield

@@ -12,8 +12,9 @@ With torchrun the batch of the configuration is the global one; every process ta
 images that one process would have used, so the number of processes changes rounding only.
 
 Exit codes: 0 done; 2 wrong arguments or configuration; 3 a data set is missing or unusable; 4 stopped on a value that
-is not finite; 5 the output folder belongs to another run or to other data, is in use, or holds only damaged
-checkpoints; 75 asked to stop (SIGTERM), saved, run again to go on; 1 anything else.
+is not finite; 5 the output folder belongs to another run or to other data, is in use, holds only damaged checkpoints,
+or a file cannot be read or written (permission, full disk); 75 asked to stop (SIGTERM, Ctrl-C, SIGHUP, SIGUSR1,
+SIGUSR2), saved, run again to go on; 130 interrupted where there was nothing to save; 1 anything else.
 """
 
 from __future__ import annotations
@@ -26,24 +27,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from musiclib import files
 from musiclib.config import TrainConfig, override
+from musiclib.console import Parser, forgiving, one_line, unsupported
 from musiclib.pretrain import checkpoint
 from musiclib.pretrain.assemble import view_configs
-from musiclib.pretrain.inputs import OtherData
+from musiclib.pretrain.inputs import OtherData, Unusable
 from musiclib.pretrain.lifecycle import FolderTaken, run
 from musiclib.pretrain.loop import NonFinite, Stopped
+from musiclib.pretrain.processes import pick_device
 from musiclib.pretrain.tensorboard import TensorBoard
 from musiclib.schema import read_mapping
 
-EXIT = {"lost": 1, "usage": 2, "data": 3, "not finite": 4, "folder": 5, "stopped": 75}
+EXIT = {"lost": 1, "usage": 2, "data": 3, "not finite": 4, "folder": 5, "stopped": 75, "interrupted": 130}
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line; see `--help`."""
     summary, _, rest = (__doc__ or "").partition("\n")
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m musiclib.pretrain", description=summary, epilog=rest,
         formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
     )  # fmt: skip
@@ -112,7 +116,16 @@ def config_of(arguments: argparse.Namespace) -> TrainConfig:
 
 def main(argv: list[str] | None = None) -> int:
     """The command `python -m musiclib.pretrain`; returns its exit code."""
-    arguments = parse(argv)
+    with forgiving():
+        if reason := unsupported():
+            return _fail(reason, "usage")
+        try:
+            return _main(parse(argv))
+        except KeyboardInterrupt:
+            return _fail("interrupted; the same command goes on from the last checkpoint", "interrupted")
+
+
+def _main(arguments: argparse.Namespace) -> int:
     try:
         config = config_of(arguments)
         view_configs(config)
@@ -123,8 +136,11 @@ def main(argv: list[str] | None = None) -> int:
             if arguments.threads < 1:
                 raise ValueError(f"--threads is {arguments.threads}; it has to be at least 1")
             torch.set_num_threads(arguments.threads)
+        if not arguments.checkpoint_seconds >= 0:
+            raise ValueError(f"--checkpoint-seconds is {arguments.checkpoint_seconds}; it has to be at least 0")
+        pick_device(arguments.device)
         followers = [TensorBoard(Path(arguments.tensorboard) / config.hash())] if arguments.tensorboard else []
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
         return _fail(error, "usage")
     from musiclib.datasets import DatasetMissing, DatasetUnusable, LostWorker
 
@@ -139,6 +155,10 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(error, "data")
     except LostWorker as error:
         return _fail(error, "lost")
+    except MemoryError as error:
+        return _fail(f"not enough memory: {error}", "lost")
+    except Unusable as error:
+        return _fail(error, "usage")
     except NonFinite as error:
         return _fail(error, "not finite")
     except (
@@ -147,6 +167,7 @@ def main(argv: list[str] | None = None) -> int:
         files.FolderInUse,
         checkpoint.CheckpointForeign,
         checkpoint.CheckpointDamaged,
+        OSError,
     ) as error:
         return _fail(error, "folder")
     except Stopped as error:
@@ -160,8 +181,9 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _fail(error: Exception, kind: str) -> int:
-    print(f"musiclib.pretrain: {error}", file=sys.stderr)
+def _fail(error: object, kind: str) -> int:
+    told = one_line(error) if kind == "usage" else error
+    print(f"musiclib.pretrain: {told}", file=sys.stderr)
     return EXIT[kind]
 
 

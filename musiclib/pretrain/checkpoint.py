@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,11 @@ def save(folder: str | os.PathLike, state: dict[str, Any], *, step: int, owner: 
     tensors: dict[str, Tensor] = {}
     rest = _split(state, (), tensors)
     target = folder / f"step-{step:09d}"
-    temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    temporary = folder / f".writing-{secrets.token_hex(4)}"
+    temporary.mkdir()
     try:
         safetensors.torch.save_file(tensors, temporary / TENSORS)
+        (temporary / TENSORS).chmod(temporary.stat().st_mode & 0o666)  # as the umask has it; safetensors takes 0600
         body = {"format": FORMAT, "owner": owner, "step": step, "sha256": _sha256(temporary / TENSORS), "state": rest}
         body["seal"] = _seal(body)
         (temporary / STATE).write_text(json.dumps(body, allow_nan=False), encoding="utf-8")
@@ -79,7 +81,7 @@ def load(folder: str | os.PathLike, *, owner: str | None = None) -> dict[str, An
 
     A damaged one (missing file, wrong checksum, broken JSON) is passed over for the one before it. CheckpointDamaged
     when there are checkpoints but none is readable; CheckpointForeign when `owner` is given and the checkpoint was
-    saved by another.
+    saved by another. What this user may not read, or the disk does not give, is not damaged: an OSError at once.
     """
     found = complete(folder)
     reasons = []
@@ -88,7 +90,14 @@ def load(folder: str | os.PathLike, *, owner: str | None = None) -> dict[str, An
             return _read(path, owner)
         except CheckpointForeign:
             raise
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
+        except OSError as error:
+            if not isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
+                raise OSError(
+                    error.errno, f"checkpoint cannot be read ({error.strerror}); nothing says that it is damaged",
+                    error.filename or str(path),
+                ) from error  # fmt: skip
+            reasons.append(f"{path.name}: {error}")
+        except (ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
             reasons.append(f"{path.name}: {error}")
     if found:
         raise CheckpointDamaged(

@@ -1,4 +1,4 @@
-"""Whether what lies in a run's folder was computed from the data that are there now.
+"""What a run is made from, found out before anything is trained: its data, its views, its configuration.
 
 The name of a run says which data set was asked for, not what was found under that name: another data root, a picture
 that was edited, a class folder that was added leave the name as it is. Records and checkpoints therefore keep the
@@ -8,16 +8,40 @@ used for the same data alone. Sets that are rendered or ship with a package come
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
+
 from musiclib.config import TrainConfig
+from musiclib.pretrain.assemble import Streamed, load_data, view_configs
+from musiclib.views import two_views
 
 
 class OtherData(RuntimeError):
     """The folder holds results of other data than those that are there now."""
+
+
+class Unusable(ValueError):
+    """The configuration asks for what its data, its method or this machine cannot give; found before the first
+    step."""
+
+
+@contextlib.contextmanager
+def preparing(*kinds: type[Exception]) -> Iterator[None]:
+    """Make what is wrong with a configuration Unusable: ValueError, TypeError and `kinds`. What is wrong with the data
+    stays what it is."""
+    from musiclib.datasets import DatasetUnusable
+
+    try:
+        yield
+    except DatasetUnusable:
+        raise
+    except (TypeError, ValueError, *kinds) as error:
+        raise Unusable(str(error)) from error
 
 
 def identities(
@@ -29,7 +53,6 @@ def identities(
     opened: the sets of a streamed run where they are open already.
     """
     from musiclib.datasets import from_files, identity
-    from musiclib.pretrain.assemble import load_data
 
     splits = ("train", "test") if evaluate and not config.validation else ("train",)
     if config.dataset.partition(":")[0] == "imagenet":
@@ -78,3 +101,14 @@ def check_checkpoint(data: Mapping[str, Any], train_set: Any, folder: object) ->
             f"{known[:12]}; {train_set.name!r} has {len(train_set)} now, identity {train_set.identity[:12]}. Choose "
             "another output folder for them, or put the data back as they were"
         )
+
+
+@torch.no_grad()
+def try_views(config: TrainConfig, train_set: Any) -> None:
+    """Make views of two images, so that a mean of two channels or a crop of nothing is found before the first step."""
+    views = view_configs(config)
+    if isinstance(train_set, Streamed):
+        images = torch.zeros(2, train_set.channels, views[0].size, views[0].size, dtype=torch.uint8)
+    else:
+        images = train_set.images[:2]
+    two_views(images, views, torch.Generator().manual_seed(0))

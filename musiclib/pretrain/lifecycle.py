@@ -67,13 +67,14 @@ def run(config: TrainConfig, out_dir: str | os.PathLike, conduct: Conduct | None
     CLI's exit codes list; a run that fails after its start leaves a record with status "failed" and its error.
     """
     conduct = dataclasses.replace(conduct or Conduct(), **how)
-    device = pick_device(conduct.device)
+    with inputs.preparing():
+        resolved, device = config.resolved(), pick_device(conduct.device)
     with processes(device):
         if config.batch % world_size():
-            raise ValueError(
+            raise inputs.Unusable(
                 f"TrainConfig.batch is {config.batch}; it has to be a multiple of the {world_size()} processes"
             )
-        return Run(config.resolved(), Path(out_dir).absolute(), device, conduct).live()
+        return Run(resolved, Path(out_dir).absolute(), device, conduct).live()
 
 
 @dataclass(frozen=True)
@@ -177,17 +178,14 @@ class Run:
         config, evaluate = self.config, self.conduct.evaluate
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
-        train_set, held = load_data(config, self.conduct.data_root, evaluate=evaluate)
-        views = view_configs(config)
+        with inputs.preparing():
+            train_set, held = load_data(config, self.conduct.data_root, evaluate=evaluate)
+            views = view_configs(config)
+        name, checksum, samples = train_set.name, train_set.checksum, len(train_set)
+        where, opened = self.conduct.data_root, (train_set, held)
+        identity = inputs.identities(config, where, evaluate=evaluate, opened=opened)
         body: dict[str, Any] = {
-            "data": {
-                "name": train_set.name,
-                "checksum": train_set.checksum,
-                "samples": len(train_set),
-                "identity": inputs.identities(
-                    config, self.conduct.data_root, evaluate=evaluate, opened=(train_set, held)
-                ),
-            },
+            "data": {"name": name, "checksum": checksum, "samples": samples, "identity": identity},
             "views": [v.to_dict() for v in views],
             "time": {"train_s": 0.0, "views_per_s": 0.0},
             "trained_by": [],
@@ -213,18 +211,21 @@ class Run:
         config = self.config
         steps = len(train_set) // config.batch * config.epochs
         if config.epochs and not steps:
-            raise ValueError(
+            raise inputs.Unusable(
                 f"TrainConfig.batch is {config.batch}; it has to be at most the {len(train_set)} training samples"
             )
-        method = build_method(
-            config, channels=train_set.channels, samples=len(train_set), steps=steps,
-            labels=train_set.labels, classes=len(train_set.classes),
-        ).to(self.device)  # fmt: skip
-        method.encoder.to(memory_format=torch.channels_last)
         optimiser = None
-        if steps:
-            decay = {"weight_decay": config.weight_decay, "decay_all": config.decay_all}
-            optimiser = build_optimiser(config.optimiser, method, lr=config.peak_lr(), **decay)
+        with inputs.preparing():
+            method = build_method(
+                config, channels=train_set.channels, samples=len(train_set), steps=steps,
+                labels=train_set.labels, classes=len(train_set.classes),
+            ).to(self.device)  # fmt: skip
+            method.encoder.to(memory_format=torch.channels_last)
+            if steps:
+                decay = {"weight_decay": config.weight_decay, "decay_all": config.decay_all}
+                optimiser = build_optimiser(config.optimiser, method, lr=config.peak_lr(), **decay)
+        with inputs.preparing(RuntimeError):
+            inputs.try_views(config, train_set)
         state = self.resume(method, optimiser, train_set)
         broadcast_state(method)
         sources = record.sources_hash()

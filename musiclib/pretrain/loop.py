@@ -44,7 +44,7 @@ class NonFinite(ArithmeticError):
 
 
 class Stopped(RuntimeError):
-    """The run was asked to stop (SIGTERM) and has saved itself; the same command goes on from there."""
+    """The run was asked to stop (by a signal) and has saved itself; the same command goes on from there."""
 
 
 @dataclass

@@ -15,11 +15,18 @@ from musiclib.distributed import world_size
 
 
 def pick_device(device: str | torch.device | None) -> torch.device:
-    """`device`, or cuda where there is one, else the CPU; under torchrun each process gets a GPU of its own."""
+    """`device`, or cuda where there is one, else the CPU; under torchrun each process gets a GPU of its own. ValueError
+    for a device that is not here."""
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(device)
+    try:
+        asked, device = device, torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"device is {device!r}; it has to be cpu, cuda or cuda:NUMBER") from None
     if device.type == "cuda":
+        here = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= here:
+            raise ValueError(f"device is {str(asked)!r}; this machine has {here or 'no'} CUDA device{'s' * (here != 1)}")
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index)
         torch.cuda.set_device(device)
     return device
@@ -50,21 +57,36 @@ def on_all_processes(value: bool, device: torch.device) -> bool:
     return bool(flag)
 
 
+STOPPING = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
+"""A scheduler's end, Ctrl-C, a lost terminal, and the warnings that schedulers send before an end."""
+
+
 @contextlib.contextmanager
 def stop_signal() -> Iterator[Callable[[], bool]]:
-    """A function that says whether SIGTERM has arrived; the signal's usual effect returns afterwards.
+    """A function that says whether a signal of STOPPING has arrived; their usual effects return afterwards.
 
-    Only the main thread can catch signals; elsewhere the function is always False.
+    A second Ctrl-C interrupts at once. What the caller ignores (SIGHUP under nohup) stays ignored. Only the main thread
+    can catch signals; elsewhere the function is always False.
     """
     arrived = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield arrived.is_set
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: arrived.set())
+
+    def note(number: int, _: object) -> None:
+        if number == signal.SIGINT and arrived.is_set():
+            raise KeyboardInterrupt
+        arrived.set()
+
+    numbers = [getattr(signal, name) for name in STOPPING if hasattr(signal, name)]
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heard}
     try:
         yield arrived.is_set
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            # None stands for a handler that was not set from Python, and cannot be put back from here
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 from torch import nn
 from tqdm import tqdm
 
+from musiclib.console import listening
 from musiclib.methods.base import Output
 
 BAR_SECONDS, LINE_SECONDS = 1.0, 10.0
@@ -58,9 +59,9 @@ class Display:
         terminal: bool | None = None,
         out: Any = None,
     ) -> None:
-        self.terminal = sys.stderr.isatty() if terminal is None else terminal
         # Notebooks show stderr as an alarm; there, lines belong to the ordinary output.
-        self.out = out or (sys.stdout if "ipykernel" in sys.modules else sys.stderr)
+        self.out = listening(out or (sys.stdout if "ipykernel" in sys.modules else sys.stderr))
+        self.terminal = self.out.isatty() if terminal is None else terminal
         self.steps, self.per_epoch, self.views, self.health = steps, per_epoch, views, health
         self.landmarks = landmarks or {}
         self.started, self.start, self.shown_at = time.monotonic(), start, time.monotonic()

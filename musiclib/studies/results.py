@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from musiclib import files, record
 from musiclib.config import TrainConfig
 from musiclib.pretrain import run
-from musiclib.schema import canonical
+from musiclib.schema import canonical, coerce
+from musiclib.written import clear, note, written
 
 PROJECT = record.PACKAGE.parent
 
@@ -32,6 +33,21 @@ SCORING = [
     for part in ("evaluate", "studies/frozen.py", "studies/few_labels.py", "studies/across_sets.py")
 ]
 """Sources that decide what a kept evaluation returns."""
+
+
+def check_parameters(namespace: dict[str, Any]) -> None:
+    """TypeError for a parameter whose value is not of the type that the notebook's first cell gives it.
+
+    namespace: globals() of the notebook. `papermill -p flag false` hands over the text "false", which is true.
+    """
+    for name, kind in dict(namespace.get("__annotations__", {})).items():
+        hint = eval(kind, {"Literal": Literal}) if isinstance(kind, str) else kind
+        value = namespace[name]
+        try:
+            coerce(value, hint, name)
+        except (TypeError, ValueError) as error:
+            hint = '; papermill reads -p NAME False, and anything with -y "NAME: VALUE"' if value.__class__ is str else ""
+            raise TypeError(f"{error}{hint}") from None
 
 
 def anchored(path: str | os.PathLike) -> Path:
@@ -51,9 +67,23 @@ class Results:
         self.claims: dict[str, dict[str, Any]] = {}
         self.trained: list[str] = []
         self.started = record.now()
-        (self.out / "record.json").unlink(missing_ok=True)  # an old success must not vouch for this execution
-        shutil.rmtree(self.out / "figures", ignore_errors=True)
-        (self.out / "figures").mkdir(parents=True)
+        self._clear()
+
+    def _clear(self) -> None:
+        """Take away what an earlier execution left, since an old success must not vouch for this one, and nothing
+        else: FileExistsError where the record is somebody else's."""
+        path = self.out / "record.json"
+        before = files.read_json(path)
+        if path.exists() and not (isinstance(before, dict) and before.get("kind") == "notebook"):
+            raise FileExistsError(f"{path} is not a notebook's record; choose another folder for `out`")
+        shown = before.get("figures") if before else None
+        listed = [f["file"] for f in shown or [] if isinstance(f, dict) and isinstance(f.get("file"), str)]
+        for name in listed:  # of a version that kept no list of what it wrote
+            if re.fullmatch(r"figures/[^/]+\.svg", name):
+                (self.out / name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        clear(self.out / "figures")
+        (self.out / "figures").mkdir(parents=True, exist_ok=True)
 
     @property
     def runs(self) -> Path:
@@ -92,14 +122,20 @@ class Results:
             raise ValueError(f"name={name!r}: this notebook has a figure of that name already")
         from musiclib.plots.style import save_svg
 
-        save_svg(figure, self.out / "figures" / f"{name}.svg")
+        path = self.out / "figures" / f"{name}.svg"
+        if path.exists() and path not in written(path.parent):
+            raise FileExistsError(f"{path} was not written by this notebook; choose another folder for `out`")
+        save_svg(figure, path)
+        note(path)
         self.figures.append({"file": f"figures/{name}.svg", "caption": caption})
         return figure
 
     def claim(self, key: str, holds: bool, text: str) -> None:
-        """Keep a claim with what was found, then assert it: AssertionError with that text if it does not hold."""
+        """Keep a claim with what was found; AssertionError with that text if it does not hold, whatever Python does
+        with `assert`."""
         self.observe(key, bool(holds), text)
-        assert holds, f"{key}: {text}"
+        if not holds:
+            raise AssertionError(f"{key}: {text}")
 
     def observe(self, key: str, holds: bool | None, text: str) -> None:
         """Keep an outcome that is a result either way: True, False, or None where the data do not decide."""

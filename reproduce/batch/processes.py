@@ -17,6 +17,8 @@ from pathlib import Path
 
 import psutil
 
+from musiclib.files import lock
+
 RUN, RESULT = "MUSICLIB_RUN", "MUSICLIB_RESULT"
 LOCK = ".runner.lock"  # of a results folder; also the sign that a runner has worked there
 GRACE = 5.0  # seconds between asking and ending
@@ -31,18 +33,13 @@ def only_runner(result: Path) -> Iterator[str | None]:
     """Hold a results folder for this process. Raises Refused while another living runner has it. Yields a note about
     a runner that ended without tidying up, or None. The lock is the system's, so it cannot outlive its holder,
     whatever killed it."""
-    import fcntl
-
     path = Path(result) / LOCK
     with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = read_holder(path)
+        if not lock(file):
             raise Refused(
-                f"{result} is in use by another runner ({holder}). Wait for it, stop it, or choose another "
+                f"{result} is in use by another runner ({read_holder(path)}). Wait for it, stop it, or choose another "
                 f"folder with --out."
-            ) from None
+            )
         before = read_holder(path)
         file.seek(0)
         file.truncate()
