@@ -39,7 +39,7 @@ COMPARISON = "cifar10-compact-2-*.md"
 
 def results(pattern: str, folder: Path = CPU / "tables") -> str:
     """The committed tables whose file name fits `pattern`, one below the other."""
-    return "\n\n".join(path.read_text().strip() for path in sorted(folder.glob(pattern)))
+    return "\n\n".join(path.read_text(encoding="utf-8").strip() for path in sorted(folder.glob(pattern)))
 
 
 def theorems() -> str:
@@ -51,7 +51,9 @@ def theorems() -> str:
 def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
     """The benchmarks' records as one Markdown table."""
     names = ("loss", "training", "views", "batches_runs", "batches_kills")
-    loss, training, views, runs, kills = (json.loads((folder / f"{name}.json").read_text()) for name in names)
+    loss, training, views, runs, kills = (
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in names
+    )
     seconds, over = loss["timed"]["median_seconds"], loss["timed"]["over_floor"]
     shape = "(N, S, K) = ({}, {}, {})"
     step = views["seconds"]["training step"]["median"]
@@ -96,19 +98,19 @@ def filled() -> dict[Path, str]:
         folder / "README.md" for folder in (ROOT, CPU, ROOT / "benchmarks", ROOT / "proofs_checks" / "formal")
     )
     return {
-        front: between(between(front.read_text(), "claims", claims()), "results", results(COMPARISON)),
-        tables: between(tables.read_text(), "results", results("*.md")),
-        bench: between(bench.read_text(), "figures", figures()),
-        formal: between(formal.read_text(), "theorems", theorems()),
+        front: between(between(front.read_text(encoding="utf-8"), "claims", claims()), "results", results(COMPARISON)),
+        tables: between(tables.read_text(encoding="utf-8"), "results", results("*.md")),
+        bench: between(bench.read_text(encoding="utf-8"), "figures", figures()),
+        formal: between(formal.read_text(encoding="utf-8"), "theorems", theorems()),
     }
 
 
 def main() -> int:
     """Write the pages, or with --check say whether they are as their records would have them."""
-    stale = {path: text for path, text in filled().items() if path.read_text() != text}
+    stale = {path: text for path, text in filled().items() if path.read_text(encoding="utf-8") != text}
     if "--check" not in sys.argv[1:]:
         for path, text in stale.items():
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
         return 0
     for path in stale:
         print(f"{path.relative_to(ROOT)} is not what its records say; run python docs/readme.py")

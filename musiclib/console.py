@@ -63,7 +63,7 @@ def listening(stream: TextIO | Forgiving | None) -> Forgiving:
     """`stream` as one that never raises; one that leads nowhere for None, which is what a closed stderr is."""
     if isinstance(stream, Forgiving):
         return stream
-    return Forgiving(stream if stream is not None else open(os.devnull, "w"))  # noqa: SIM115
+    return Forgiving(stream if stream is not None else open(os.devnull, "w", encoding="utf-8"))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@
                                                      the tables take their mark machine-checked
 
 Exit status 0 if all is as registered: every check holds, every control goes red, no wrong loss survives, every theorem
-compiles from nothing but the axioms of the real numbers. 1 if not. 3 if --formal finds no coqc.
+compiles from nothing but the axioms of the real numbers. 1 if not. 2 if the arguments are wrong. 3 if --formal finds no
+coqc. 130 if interrupted; long runs go on where they were.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from musiclib.installed import extra, need_checkout
 
 with extra("suite"):
+    from musiclib.console import Parser, forgiving, unsupported
     from musiclib.files import jsonable, write_json, write_text
     from musiclib.record import now, provenance
     from proofs_checks import RESULTS, report
@@ -38,7 +40,7 @@ OUT = Path("outputs/proofs")
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the options."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="python -m proofs_checks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument("--profile", choices=sorted(PROFILES), default="quick", help="how much is tried (default: quick)")
@@ -55,14 +57,21 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def refuse_wrong(options: argparse.Namespace) -> None:
+    """Leave with one line where the options cannot be meant so, or would try nothing."""
+    if not __debug__:
+        parser().error("checks are assert statements, which PYTHONOPTIMIZE or -O removes; run without it")
+    if unknown := [one for one in options.claim or [] if one not in CLAIMS]:
+        parser().error(f"unknown claim {unknown[0]!r}: the register has {', '.join(CLAIMS)}")
+    if options.jobs is not None and options.jobs < 1:
+        parser().error(f"--jobs {options.jobs} must be at least 1")
+    if options.write and options.claim:
+        parser().error("--write stores all claims; leave out --claim")
+
+
 def names_of(ids: list[str] | None) -> list[str]:
     """The names of the checks that carry the claims; all checks when no claim is named."""
-    if not ids:
-        return list(CHECKS)
-    unknown = [one for one in ids if one not in CLAIMS]
-    if unknown:
-        raise SystemExit(f"unknown claim {unknown[0]!r}: the register has {', '.join(CLAIMS)}")
-    return list(dict.fromkeys(check.name for one in ids for check in checks_of(CLAIMS[one])))
+    return list(dict.fromkeys(check.name for one in ids for check in checks_of(CLAIMS[one]))) if ids else list(CHECKS)
 
 
 def carry_out(names: list[str], plan: Plan, options: argparse.Namespace) -> dict[str, Trial]:
@@ -76,7 +85,21 @@ def carry_out(names: list[str], plan: Plan, options: argparse.Namespace) -> dict
 
 def main(arguments: list[str] | None = None) -> int:
     """Carry out the command; returns the exit status."""
-    options = parser().parse_args(arguments)
+    with forgiving():
+        if reason := unsupported():
+            print(f"proofs_checks: {reason}", file=sys.stderr)
+            return 2
+        try:
+            options = parser().parse_args(arguments)
+            refuse_wrong(options)
+            return carry_out_command(options)
+        except KeyboardInterrupt:
+            print("proofs_checks: interrupted", file=sys.stderr)
+            return 130
+
+
+def carry_out_command(options: argparse.Namespace) -> int:
+    """What the checked options ask for; returns the exit status."""
     if options.write:
         need_checkout("python -m proofs_checks --write")
     if options.markdown:
@@ -107,8 +130,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def write_results(options: argparse.Namespace, rows: list[report.Row], trials: dict[str, Trial]) -> list[str]:
     """Store the rows of this run and a kill matrix of all checks, with their origin; returns what survives it."""
-    if options.claim:
-        raise SystemExit("--write stores all claims; leave out --claim")
     matrix = trials if options.controls else carry_out(list(CHECKS), Plan(QUICK, 0, "all"), options)
     source = {**provenance(), "date": now(), "profile": options.profile, "seed": options.seed}
     source["code"]["checks"] = checks_hash()

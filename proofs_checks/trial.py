@@ -98,7 +98,7 @@ def _work(task: tuple[str, Plan, str | None]) -> Trial:
     name, plan, folder = task
     path = Path(folder) / f"{name}.json" if folder else None
     if path is not None and path.exists():
-        return Trial(**json.loads(path.read_text()))
+        return Trial(**json.loads(path.read_text(encoding="utf-8")))
     trial = try_check(name, plan)
     # a failure is tried again by the next run
     if path is not None and trial.green:

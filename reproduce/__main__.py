@@ -12,7 +12,7 @@ with extra("suite"):
     import yaml
     from tabulate import tabulate
 
-    from musiclib.console import forgiving
+    from musiclib.console import Parser, forgiving, unsupported
     from musiclib.schema import read_mapping, read_yaml
     from reproduce import NOTEBOOKS, OUTPUTS, tune
     from reproduce.batch import executors, known, runner, slurm
@@ -50,7 +50,7 @@ SIGHUP, Ctrl-C or SIGTERM, and --resume goes on."""
 
 def parser() -> argparse.ArgumentParser:
     shape = argparse.RawDescriptionHelpFormatter
-    top = argparse.ArgumentParser("python -m reproduce", description=__doc__, epilog=EPILOG, formatter_class=shape)
+    top = Parser("python -m reproduce", description=__doc__, epilog=EPILOG, formatter_class=shape)
     commands = top.add_subparsers(dest="command", required=True, metavar="run | list | report | keep | compare | tune")
 
     def planned(name: str, help: str, profile: str | None) -> argparse.ArgumentParser:
@@ -353,19 +353,30 @@ def compare_sets(args: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     with forgiving():
-        args = parser().parse_args(argv)
-        if args.command == "list":
-            if args.profile:
-                return list_jobs(args)
-            return list_parameters(args) if args.only else list_profiles(args)
-        commands = {
-            "run": run_profile,
-            "report": build_report,
-            "keep": keep_records,
-            "compare": compare_sets,
-            "tune": tune.main,
-        }
-        return commands[args.command](args)
+        if reason := unsupported():
+            print(f"error: {reason}", file=sys.stderr)
+            return 2
+        try:
+            return carry_out(parser().parse_args(argv))
+        except KeyboardInterrupt:
+            print("error: interrupted", file=sys.stderr)
+            return 130
+
+
+def carry_out(args: argparse.Namespace) -> int:
+    """What the arguments ask for; the exit code."""
+    if args.command == "list":
+        if args.profile:
+            return list_jobs(args)
+        return list_parameters(args) if args.only else list_profiles(args)
+    commands = {
+        "run": run_profile,
+        "report": build_report,
+        "keep": keep_records,
+        "compare": compare_sets,
+        "tune": tune.main,
+    }
+    return commands[args.command](args)
 
 
 if __name__ == "__main__":

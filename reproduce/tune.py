@@ -23,8 +23,11 @@ import yaml
 from tqdm import tqdm
 
 from musiclib.config import TrainConfig
+from musiclib.encoders import build_encoder
 from musiclib.files import read_json, write_json
 from musiclib.methods.names import VARIANTS, method_of
+from musiclib.pretrain.inputs import data_identity
+from musiclib.pretrain.processes import pick_device
 from musiclib.schema import read_mapping
 
 SPACE = Path(__file__).with_name("tuning.yaml")
@@ -148,10 +151,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("outputs/tune"), help="results (default outputs/tune)")
 
 
+def refuse_wrong(options: argparse.Namespace, base: dict[str, Any], methods: list[str]) -> None:
+    """Raise ValueError, TypeError or OSError for what every trial would fail of."""
+    for name in ("workers", "threads"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"--{name} {getattr(options, name)} must be at least 1")
+    if unknown := sorted(set(methods) - set(read_mapping(SPACE)["main"])):
+        raise ValueError(f"--methods {unknown[0]}: {SPACE.name} knows {', '.join(read_mapping(SPACE)['main'])}")
+    config = TrainConfig.from_dict(base).resolved()
+    build_encoder(config.encoder, 3)
+    pick_device(options.device)
+    data_identity(config, options.data_root, evaluate=False)
+
+
 def main(options: argparse.Namespace) -> int:
     """Run the search that the parsed options describe and print the choices."""
     base = {name: getattr(options, name) for name in ("dataset", "encoder", "epochs", "batch", "seed")}
     methods = options.methods or list(read_mapping(SPACE)["main"])
+    try:
+        refuse_wrong(options, base, methods)
+    except (TypeError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     chosen = search(
         base,
         methods,

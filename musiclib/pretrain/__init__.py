@@ -1,6 +1,7 @@
 """The one training loop, and the life of a run around it: `python -m musiclib.pretrain`.
 
 lifecycle     a run from start to record: found finished, resumed or trained, evaluated, written down
+inputs        which data a run is made from, and what cannot be trained, known before the first step
 assemble      configuration -> data, views, method; a run's folder -> trained network
 loop          the loop itself: order and views as functions of the seed, forward, backward, update
 optimisers    SGD, LARS, AdamW; warm-up and cosine
@@ -9,7 +10,7 @@ inputs        whether records and checkpoints belong to the data that are there
 checkpoint    what resumes a run: safetensors and JSON, whole or not at all
 progress      what a running loop shows
 callbacks     who follows a run live; tensorboard is the first
-processes     device, process group, SIGTERM
+processes     device, process group, signals
 __main__      the command line
 """
 

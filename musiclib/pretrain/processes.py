@@ -26,7 +26,9 @@ def pick_device(device: str | torch.device | None) -> torch.device:
     if device.type == "cuda":
         here = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= here:
-            raise ValueError(f"device is {str(asked)!r}; this machine has {here or 'no'} CUDA device{'s' * (here != 1)}")
+            raise ValueError(
+                f"device is {str(asked)!r}; this machine has {here or 'no'} CUDA device{'s' * (here != 1)}"
+            )
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) if device.index is None else device.index)
         torch.cuda.set_device(device)
     return device

@@ -46,7 +46,9 @@ def check_parameters(namespace: dict[str, Any]) -> None:
         try:
             coerce(value, hint, name)
         except (TypeError, ValueError) as error:
-            hint = '; papermill reads -p NAME False, and anything with -y "NAME: VALUE"' if value.__class__ is str else ""
+            hint = (
+                '; papermill reads -p NAME False, and anything with -y "NAME: VALUE"' if value.__class__ is str else ""
+            )
             raise TypeError(f"{error}{hint}") from None
 
 

@@ -50,7 +50,7 @@ class Compiled:
 
 def read_sources(folder: Path = FOLDER) -> dict[str, str]:
     """The text of every Coq source by its name, sorted."""
-    return {path.name: path.read_text() for path in sorted(folder.glob("*.v"))}
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.v"))}
 
 
 def hash_of(sources: Mapping[str, str]) -> str:
@@ -147,7 +147,7 @@ def first_error(printed: str) -> str:
 def compile_into(library: Path, sources: Mapping[str, str]) -> None:
     """Write the sources to `library`, and compile them there."""
     for name, text in sources.items():
-        (library / name).write_text(text)
+        (library / name).write_text(text, encoding="utf-8")
     for name in in_order(sources):
         status, printed = run_coqc(library / name, library)
         if status:

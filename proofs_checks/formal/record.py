@@ -53,7 +53,7 @@ def read_marks(record: Path = RECORD, folder: Path = FOLDER) -> dict[str, str | 
     """Claims that are machine-checked -> None, or the part that is. Empty without a record of these very sources."""
     if not record.exists():
         return {}
-    stored = json.loads(record.read_text())
+    stored = json.loads(record.read_text(encoding="utf-8"))
     if stored["sources"] != hash_of(read_sources(folder)):
         return {}
     return {claim: entry["part"] for claim, entry in stored["claims"].items()}

@@ -65,7 +65,7 @@ def refusal(theorem: Theorem, weakening: Weakening, sources: Mapping[str, str], 
     text, proof = edited(theorem, weakening, sources)
     with tempfile.TemporaryDirectory(prefix="weakened-") as folder:
         file = Path(folder) / theorem.file
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
         status, printed = run_coqc(file, library)
     if status == 0:
         return None

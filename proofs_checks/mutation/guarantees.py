@@ -107,8 +107,8 @@ def break_between_processes() -> dict[str, bool]:
             raise SystemExit("tests/test_distributed.py must pass before anything is taken away")
         for guarantee in BETWEEN_PROCESSES:
             path = folder / guarantee.file
-            whole = path.read_text()
+            whole = path.read_text(encoding="utf-8")
             path.write_text(guarantee.remove_from(whole))
             red[guarantee.name] = run_pytest(folder, f"tests/{guarantee.test}", quiet=True) == 1
-            path.write_text(whole)
+            path.write_text(whole, encoding="utf-8")
     return red

@@ -130,7 +130,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Instead of running the tests: judge the mutants of the plan."""
     if session.config.option.collectonly or session.testsfailed:
         return None
-    plan = json.loads(Path(os.environ["MUTATION_PLAN"]).read_text())
+    plan = json.loads(Path(os.environ["MUTATION_PLAN"]).read_text(encoding="utf-8"))
     mutants, total = plan["mutants"], len(plan["mutants"])
     # the thread of its monitor would be copied by every fork
     tqdm.monitor_interval = 0

@@ -31,7 +31,7 @@ def prepare(folder: Path) -> tuple[list[Mutant], dict[str, int]]:
     copy_files(folder, sources())
     everything, words = [], {}
     for file in FILES:
-        code, mutants, words[file] = mutants_of(file, (ROOT / file).read_text())
+        code, mutants, words[file] = mutants_of(file, (ROOT / file).read_text(encoding="utf-8"))
         write_text(folder / file, code)
         everything += mutants
     write_json(folder / "mutants.json", {"mutants": [vars(mutant) for mutant in everything], "words": words})
