@@ -26,7 +26,7 @@ from musiclib.config import TrainConfig
 from musiclib.encoders import build_encoder
 from musiclib.files import read_json, write_json
 from musiclib.methods.names import VARIANTS, method_of
-from musiclib.pretrain.inputs import data_identity
+from musiclib.pretrain.inputs import identities
 from musiclib.pretrain.processes import pick_device
 from musiclib.schema import read_mapping
 
@@ -161,7 +161,7 @@ def refuse_wrong(options: argparse.Namespace, base: dict[str, Any], methods: lis
     config = TrainConfig.from_dict(base).resolved()
     build_encoder(config.encoder, 3)
     pick_device(options.device)
-    data_identity(config, options.data_root, evaluate=False)
+    identities(config, options.data_root, evaluate=False)
 
 
 def main(options: argparse.Namespace) -> int:

@@ -20,8 +20,10 @@ LOST = 70  # exit code of a job whose node or scheduler lost it
 
 
 def environment(spec: dict) -> dict[str, str]:
-    """The worker's environment: ours, the token of the run, the number of threads, and this checkout on the path. Checks
-    of notebooks are `assert` statements, so nothing may remove those."""
+    """The worker's environment: ours, the token of the run, the number of threads, and this checkout on the path.
+
+    Checks of notebooks are `assert` statements, so nothing may remove those.
+    """
     path = os.pathsep.join(p for p in (str(ROOT) * CHECKOUT, os.environ.get("PYTHONPATH", "")) if p)
     return {
         **{name: value for name, value in os.environ.items() if name not in ("PYTHONOPTIMIZE", "PYTHONSTARTUP")},
