@@ -70,7 +70,7 @@ def foreign(path: Path, *, top_only: bool = False) -> set[str]:
     found = {origin.split(".")[0] for origin, _ in read_imports(tree, module, path.name == "__init__.py")}
     ours = {"musiclib", "proofs_checks", "reproduce", "__future__"}
     beside = {file.stem for folder in BESIDE for file in (ROOT / folder).glob("*.py")}
-    return found - set(sys.stdlib_module_names) - ours - beside
+    return found - set(sys.stdlib_module_names) - ours - beside - set(BESIDE)
 
 
 def files_of(folder: str) -> list[Path]:

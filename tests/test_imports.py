@@ -24,8 +24,8 @@ THEORY = ("01_the_theory_in_pictures", "02_beyond_linear_correlation")
 
 FLOORS = {
     "musiclib": (
-        ("finite", "distributed", "coding", "information", "schema", "files", "statistics", "installed"),
-        ("joint", "streaming", "encoders", "views", "record"),
+        ("finite", "distributed", "coding", "information", "schema", "files", "statistics", "installed", "console"),
+        ("joint", "streaming", "encoders", "views", "record", "written"),
         ("objective", "datasets"),
         ("methods",),
         ("config", "monitor", "evaluate"),

@@ -160,7 +160,7 @@ class Slurm:
         try:
             import submitit
         except ImportError:
-            raise ValueError("--executor slurm needs submitit: pip install 'musiclib[slurm]'") from None
+            raise ValueError("--executor slurm needs submitit, the extra 'slurm' of music-ssl") from None
         if cluster == "slurm" and not (shutil.which("srun") and shutil.which("sbatch")):
             raise ValueError("--executor slurm: there is no `srun` on this machine; log in to the cluster first")
         self.slots, self.options, self.folder = slots, dict(options or {}), Path(folder)
