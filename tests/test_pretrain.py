@@ -141,8 +141,8 @@ def test_the_record_says_what_was_run_where_and_what_came_out(finished):
     assert {"linear/test/top1", "knn/test/top1"} <= done["metrics"].keys()
     assert 0.5 < done["metrics"]["linear/test/top1"] <= 1  # chance is 0.1
     train = datasets.load("digits", "train")
-    told = {"name": "digits", "checksum": train.checksum, "samples": len(train), "identity": {}}
-    assert done["data"] == told  # `identity` is for sets that come from files
+    expected = {"name": "digits", "checksum": train.checksum, "samples": len(train), "identity": {}}
+    assert done["data"] == expected
     per_epoch = len(train) // 256
     assert [(e["epoch"], e["step"]) for e in done["curve"]] == [(1, per_epoch), (2, 2 * per_epoch)]
     for entry in done["curve"]:

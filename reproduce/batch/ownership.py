@@ -17,6 +17,7 @@ from musiclib import files
 from musiclib.written import MARK, written
 from reproduce.batch.processes import LOCK, Refused
 from reproduce.judging import records
+from reproduce.planning.checks import job_data
 
 SPEC, PLAN = "spec.json", "plan.json"
 OWN = ("notebooks", "runs", "kept", records.FILE, "tables", "figures", "report.html", "submitit", PLAN)
@@ -116,16 +117,37 @@ def discard(result: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def other_values(job, result: Path, hidden: tuple[str, ...]) -> dict[str, tuple] | None:
-    """{name: (then, now)} where the job's folder holds a finished job of the same name with other values; None
-    otherwise. hidden: values that say where things lie. Names that only one of the two has are the notebook's change,
-    not the caller's."""
+def finished(job, result: Path) -> dict | None:
+    """The specification of the finished job in this job's folder; None where none is finished there."""
     folder = job.folder(result)
     spec, done = files.read_json(folder / SPEC), files.read_json(folder / "record.json")
     if not isinstance(spec, dict) or not isinstance(done, dict) or done.get("status") != "done":
         return None
     carried = str(done.get("token") or done.get("run") or "")
-    if not carried.startswith(f"{spec.get('hash')}.") and carried != spec.get("hash"):
+    return spec if carried.startswith(f"{spec.get('hash')}.") or carried == spec.get("hash") else None
+
+
+def other_values(job, result: Path, hidden: tuple[str, ...]) -> dict[str, tuple] | None:
+    """{name: (then, now)} where the job's folder holds a finished job of the same name with other values; None
+    otherwise. hidden: values that say where things lie. Names that only one of the two has are the notebook's change,
+    not the caller's."""
+    spec = finished(job, result)
+    if spec is None:
         return None
     then, now = spec.get("values") or {}, json.loads(json.dumps(job.values))
     return {n: (then[n], now[n]) for n in then if n in now and n not in hidden and then[n] != now[n]} or None
+
+
+def other_data(job, result: Path) -> str:
+    """The part of the data that is not what the finished job in the folder was made from; empty where all are."""
+    spec = finished(job, result)
+    then = (spec or {}).get("data") or {}
+    now = job_data(job) if then else {}
+    return next(
+        (
+            f"{part}: {then[part][:12]}, now {now[part][:12]}"
+            for part in then
+            if now.get(part, then[part]) != then[part]
+        ),
+        "",
+    )

@@ -21,11 +21,12 @@ from musiclib import record as store
 from reproduce import EXECUTED, FAILURE, LOG, PARTIAL
 from reproduce.batch import slurm
 from reproduce.batch.known import adopt
-from reproduce.batch.ownership import SPEC, claim, discard, other_values
+from reproduce.batch.ownership import SPEC, claim, discard, other_data, other_values
 from reproduce.batch.processes import RESULT, RUN, Refused, cores, end_all, free_mb, gpus, only_runner, prepare_folder
 from reproduce.batch.progress import Progress
 from reproduce.batch.worker import cells_seconds
 from reproduce.judging import records
+from reproduce.planning.checks import job_data
 from reproduce.planning.jobs import Job, Plan, duration
 from reproduce.planning.parameters import LOCATIONS
 
@@ -163,13 +164,18 @@ def default_threads(plan: Plan, executor) -> int:
 
 
 def refuse_other_values(plan: Plan, result: Path) -> None:
-    """Raise Refused where a job would replace a finished one that had other values."""
+    """Raise Refused where a job would replace, or be taken for, a finished one that had other values or other data."""
     for job in plan.jobs:
         if differ := other_values(job, result, LOCATIONS):
             told = ", ".join(f"{name}={then!r} (now {now!r})" for name, (then, now) in differ.items())
             raise Refused(
                 f"{result} holds {job.id}, finished with {told}. --resume keeps what is done; choose another folder "
                 "with --out for the new values, or --fresh to delete everything there."
+            )
+        if changed := other_data(job, result):
+            raise Refused(
+                f"{result} holds {job.id}, finished with other data ({changed}). Choose another folder with --out, or "
+                "--fresh to delete everything there."
             )
 
 
@@ -301,6 +307,7 @@ class Batch:
             "values": job.values,
             "out": str(folder),
             "hash": job.hash,
+            "data": job_data(job),
             "processes": job.processes,
             "nodes": job.nodes,
             "threads": max(1, self.threads // max(1, job.processes)),

@@ -3,11 +3,14 @@ go together."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 from musiclib import datasets
 from musiclib.config import TrainConfig
+from musiclib.pretrain.inputs import data_identity
 from reproduce.planning.jobs import Job
 from reproduce.planning.parameters import unknown_name
 
@@ -36,7 +39,7 @@ def data_problems(jobs: list[Job]) -> list[str]:
             path = Path(name.removeprefix("folder:")).expanduser()
             if not path.is_dir() and not (datasets.data_root(root or None) / path).is_dir():
                 found.append(f"{name}: no such folder, here or in {datasets.data_root(root or None)}{jobs_text}")
-        elif name not in datasets.NAMES:
+        elif not datasets.known(name):
             found.append(unknown_name(name, datasets.NAMES, "dataset") + ", or folder:PATH" + jobs_text)
         else:
             try:
@@ -44,6 +47,37 @@ def data_problems(jobs: list[Job]) -> list[str]:
             except (datasets.DatasetMissing, ValueError, OSError) as error:
                 found.append(f"{error}{jobs_text}")
     return found
+
+
+def job_data(job: Job) -> dict[str, str]:
+    """'SET, PART' -> identity of the data in files that a job's values name, wherever among them; what is not found is
+    left out."""
+    if job.processes:
+        return {f"{job.values['dataset']}, {part}": name for part, name in found(job).items()}
+    root, options, data = job.values.get("data_root") or None, job.values.get("dataset_options") or {}, {}
+    for name in sorted(set(texts(job.values))):
+        if not datasets.known(name) or name in datasets.MADE:
+            continue
+        chosen = options if name == job.values.get("dataset") else {}
+        for part in datasets.SPLITS:
+            with contextlib.suppress(OSError, ValueError):
+                data[f"{name}, {part}"] = datasets.identity(name, part, root=root, **chosen)
+    return data
+
+
+def found(job: Job) -> dict[str, str]:
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return data_identity(TrainConfig.from_dict(job.values), None)
+    return {}
+
+
+def texts(value: object) -> Iterator[str]:
+    """Every text among values, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from texts(part)
 
 
 def config_problems(jobs: list[Job]) -> list[str]:
