@@ -87,8 +87,8 @@ def check_record(
     if differ:
         sets = " and ".join(f"{split} set ({known[split][:12]}, now {now[split][:12]})" for split in differ)
         raise OtherData(
-            f"folder {folder} holds this run on other data: the {sets} of {config.dataset!r} is another one. Choose "
-            "another output folder for the data that are there now"
+            f"folder {folder} holds this run on other data: {config.dataset!r} had another {sets}. Choose another "
+            "output folder for the data that are there now"
         )
 
 
