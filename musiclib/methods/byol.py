@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from musiclib.distributed import mean_over_processes
+from musiclib.distributed import both_views, mean_over_processes
 from musiclib.encoders import mlp
 from musiclib.methods.base import Method, Output
 from musiclib.methods.parts.momentum import cosine_momentum, follow, frozen_copy
@@ -71,8 +71,9 @@ class BYOL(Method):
         check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
         with torch.no_grad():
-            t1, t2 = self.teacher(x1), self.teacher(x2)
-        loss = mean_over_processes(byol_loss(self.predictor(z1), t2) + byol_loss(self.predictor(z2), t1))
+            t1, t2 = both_views(x1, x2, self.teacher)
+        p1, p2 = both_views(z1, z2, self.predictor)
+        loss = mean_over_processes(byol_loss(p1, t2) + byol_loss(p2, t1))
         return Output(loss, {"prediction": loss.detach()}, z1.detach(), z2.detach())
 
     def after_step(self, step: int) -> None:

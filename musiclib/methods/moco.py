@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from musiclib.distributed import gather_batch, mean_over_processes
+from musiclib.distributed import both_views, gather_batch, mean_over_processes
 from musiclib.methods.base import Method, Output
 from musiclib.methods.parts.momentum import follow, frozen_copy
 from musiclib.methods.parts.numerics import check_pair, check_positive, check_views, check_widths, in_float32, wide
@@ -96,7 +96,8 @@ class MoCo(Method):
         check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
         with torch.no_grad():
-            keys = [wide(self.teacher(x)) for x in ((x1, x2) if self.options.symmetric else (x2,))]
+            keys = both_views(x1, x2, self.teacher) if self.options.symmetric else (self.teacher(x2),)
+            keys = [wide(key) for key in keys]
         rows, filled, tau = self.queue.rows, self.queue.filled(), self.options.temperature
         loss = moco_loss(z1, keys[-1], rows, filled, tau)
         if self.options.symmetric:

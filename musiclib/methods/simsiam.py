@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from musiclib.distributed import mean_over_processes
+from musiclib.distributed import both_views, mean_over_processes
 from musiclib.encoders import mlp
 from musiclib.methods.base import Method, Output
 from musiclib.methods.parts.numerics import check_pair, check_views, check_widths, in_float32
@@ -62,5 +62,5 @@ class SimSiam(Method):
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
         check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
-        loss = mean_over_processes(simsiam_loss(self.predictor(z1), self.predictor(z2), z1, z2))
+        loss = mean_over_processes(simsiam_loss(*both_views(z1, z2, self.predictor), z1, z2))
         return Output(loss, {"prediction": loss.detach()}, z1.detach(), z2.detach())
