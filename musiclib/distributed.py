@@ -56,6 +56,10 @@ def check_group(group: Group) -> Group:
     return group
 
 
+SMALL = 2**16
+"""Numbers of all processes together up to which a sum is sent as a gather, see `_added_up`."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """Who holds which rows of a global batch: `counts[r]` rows lie on process r of `group`; this one is `rank`."""
@@ -79,22 +83,38 @@ class Rows:
 def count_rows(x: Tensor, group: Group | Rows = None) -> Rows:
     """How many rows of a batch every process holds: one message of one integer a process, none for one process.
 
-    x: this process's rows (n, ...). group: see `Group`; what an earlier call returned for these rows is passed through.
+    x: this process's rows (n, ...); what has no rows at all counts as none. group: see `Group`; what an earlier call returned for these rows is passed through.
     Every process of the group has to call it, and all return or all raise: ValueError if one of them has no rows. On an
     accelerator the host waits for the answer.
     """
     if isinstance(group, Rows):
         return group
-    size = _size(group)
+    size, own = _size(group), x.shape[0] if isinstance(x, Tensor) and x.dim() else 0
     if size == 1:
-        return Rows((x.shape[0],))
-    mine = torch.tensor([x.shape[0]], device=x.device)
+        return Rows((own,))
+    mine = torch.tensor([own], device=x.device if own else None)
     counts = [torch.empty_like(mine) for _ in range(size)]
     dist.all_gather(counts, mine, group=group)
     rows = Rows(tuple(torch.cat(counts).tolist()), dist.get_rank(group), group)
     if 0 in rows.counts:
         raise ValueError(f"batch: every process needs one row at least, process by process they have {rows.counts}")
     return rows
+
+
+def _added_up(x: Tensor, group: dist.ProcessGroup | None = None) -> Tensor:
+    """Sum of a tensor over processes, bit for bit the same on all of them.
+
+    gloo reduces in several rounds, of which each costs as much as the one in which it gathers; so small tensors are
+    gathered and added here.
+    """
+    size = dist.get_world_size(group)
+    if x.numel() * size > SMALL:
+        total = x.contiguous().clone()  # all_reduce works in place
+        dist.all_reduce(total, group=group)
+        return total
+    parts = [torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(size)]
+    dist.all_gather(parts, x.contiguous(), group=group)
+    return torch.stack(parts).sum(0)
 
 
 class _Gather(torch.autograd.Function):
@@ -116,9 +136,7 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, group: dist.ProcessGroup | None) -> Tensor:
         ctx.group = group
-        total = x.contiguous().clone()  # all_reduce works in place
-        dist.all_reduce(total, group=group)
-        return total
+        return _added_up(x, group)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
@@ -226,8 +244,7 @@ class _Normalise(torch.autograd.Function):
             arguments = (dy, part, scale, m, v, None, None, False, ctx.eps, [False, True, True])
             _, sums[0, i], sums[1, i] = torch.ops.aten.native_batch_norm_backward(*arguments)
         to_parameters = sums.sum(1) if ctx.affine else (None, None)
-        dist.all_reduce(sums)
-        means = sums / -count
+        means = _added_up(sums) / -count
         factor = scale * torch.rsqrt(variance + ctx.eps)
         zero, one = torch.zeros_like(scale), torch.ones_like(scale)
         out = torch.empty_like(x)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from musiclib.distributed import gather_batch, mean_over_processes, world_size
+from musiclib.distributed import Group, Rows, count_rows, gather_batch, mean_over_processes
 
 
 def check_codes(q1: Tensor, q2: Tensor) -> None:
@@ -37,37 +37,44 @@ def at_least_float32(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(x.to(wide) for x in tensors)
 
 
-def joint_distribution(q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"]) -> Float[Tensor, "s s k k"]:
+def joint_distribution(
+    q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"], group: Group | Rows = None
+) -> Float[Tensor, "s s k k"]:
     """Joint distribution of the codes of two views, over the global batch.
 
     q1, q2: codes (N, S, K). Returns P of shape (S, S, K, K), each P[s, t] >= 0 summing to one; float32 at least,
     whatever autocast says. N = 1 gives the outer product. Memory D^2; `musiclib.streaming` never holds it. With
     several processes the smaller object travels: both code tensors are gathered when the global batch has fewer
-    than D rows (2 N D numbers), and else the local joints are averaged (D^2 numbers).
+    than D rows (2 N D numbers), and else the local joints are averaged (D^2 numbers). group: the processes that share
+    the batch, see `musiclib.distributed.Group`; "local" for this process's rows alone.
     """
+    rows = count_rows(q1, group)
     check_codes(q1, q2)
-    n, s, k = q1.shape
+    _, s, k = q1.shape
     with torch.autocast(q1.device.type, enabled=False):
         q1, q2 = at_least_float32(q1, q2)
-        gather = n * world_size() < s * k  # one process: both ways are the identity
+        gather = rows.total < s * k  # one process: both ways are the identity
         if gather:
-            q1, q2 = gather_batch(q1), gather_batch(q2)
+            q1, q2 = gather_batch(q1, rows), gather_batch(q2, rows)
         flat = q1.reshape(-1, s * k).T @ q2.reshape(-1, s * k) / q1.shape[0]  # (D, D)
         if not gather:
-            flat = mean_over_processes(flat)
+            flat = mean_over_processes(flat, rows)
     return flat.view(s, k, s, k).permute(0, 2, 1, 3)
 
 
-def agreement(q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"]) -> Float[Tensor, "s k"]:
+def agreement(
+    q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"], group: Group | Rows = None
+) -> Float[Tensor, "s k"]:
     """The diagonals of the diagonal blocks, P[s, s, i, i] = mean_n q1[n, s, i] q2[n, s, i], in O(N D).
 
-    The sum over i is tau_s, the probability that the two views' codes of segment s agree, in [0, 1]. Global batch,
-    float32 at least.
+    The sum over i is tau_s, the probability that the two views' codes of segment s agree, in [0, 1]. Global batch of
+    `group`, float32 at least.
     """
+    rows = count_rows(q1, group)
     check_codes(q1, q2)
     with torch.autocast(q1.device.type, enabled=False):
         q1, q2 = at_least_float32(q1, q2)
-        return mean_over_processes((q1 * q2).mean(dim=0))
+        return mean_over_processes((q1 * q2).mean(dim=0), rows)
 
 
 def marginals(P: Float[Tensor, "s s k k"]) -> tuple[Float[Tensor, "s k"], Float[Tensor, "s k"]]:

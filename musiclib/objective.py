@@ -25,7 +25,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from musiclib.coding import segment_log_softmax
-from musiclib.distributed import mean_over_processes
+from musiclib.distributed import Group, Rows, check_group, count_rows, mean_over_processes
 from musiclib.finite import FiniteWatch, require_finite
 from musiclib.joint import agreement, at_least_float32, check_codes, joint_distribution
 from musiclib.streaming import streamed_off_diagonal
@@ -54,29 +54,66 @@ def phi(p: Tensor) -> Tensor:
     return p * torch.log(p.clamp_min(torch.finfo(p.dtype).tiny))
 
 
-def _diagonal(q1: Tensor, q2: Tensor) -> Tensor:
-    return phi(agreement(q1, q2)).sum(dim=1).mean()
+class _LogAgreement(torch.autograd.Function):
+    """log sum_i exp(a_i + b_i) over the last axis, and the shares of the i in it, which are both gradients: made once,
+    where logsumexp and its backward make them twice. Differentiable to any order."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(log_q1: Tensor, log_q2: Tensor) -> tuple[Tensor, Tensor]:
+        both = log_q1 + log_q2
+        shares = torch.softmax(both, dim=-1)
+        return both.amax(dim=-1) - shares.amax(dim=-1).log(), shares
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.mark_non_differentiable(output[1])
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*inputs, output[1])
+
+    @staticmethod
+    def backward(ctx, grad: Tensor | None, _: None) -> tuple[Tensor | None, Tensor | None]:
+        if grad is None:
+            return None, None
+        log_q1, log_q2, shares = ctx.saved_tensors
+        if torch.is_grad_enabled():  # somebody may differentiate the gradient
+            shares = torch.softmax(log_q1 + log_q2, dim=-1)
+        slope = grad.unsqueeze(-1) * shares
+        return slope, slope
 
 
-def _off_diagonal(q1: Tensor, q2: Tensor, tile: int | None) -> Tensor:
+def log_agreement(log_q1: Float[Tensor, "n s k"], log_q2: Float[Tensor, "n s k"]) -> Float[Tensor, "n s"]:
+    """log <q1[n, s, :], q2[n, s, :]> of the logarithms of two codes, in (-inf, 0], exact where the codes underflow."""
+    return _LogAgreement.apply(log_q1, log_q2)[0]
+
+
+def _diagonal(q1: Tensor, q2: Tensor, rows: Rows) -> Tensor:
+    return phi(agreement(q1, q2, rows)).sum(dim=1).mean()
+
+
+def _off_diagonal(q1: Tensor, q2: Tensor, tile: int | None, rows: Rows) -> Tensor:
     _, s, k = q1.shape
     if s == 1:
         return (q1.sum() + q2.sum()) * 0  # no pair of different segments: zero, with a zero gradient
     if tile is not None or (s * k) ** 2 > DENSE_CELLS:
-        return streamed_off_diagonal(q1, q2, tile)
-    block = phi(joint_distribution(q1, q2)).sum(dim=(2, 3))  # (S, S): minus the entropy of every block
+        return streamed_off_diagonal(q1, q2, tile, rows)
+    block = phi(joint_distribution(q1, q2, rows)).sum(dim=(2, 3))  # (S, S): minus the entropy of every block
     return (block.sum() - block.diagonal().sum()) / (s * (s - 1))
 
 
-def code_terms(q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"], *, tile: int | None = None) -> Terms:
+def code_terms(
+    q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"], *, tile: int | None = None, group: Group | Rows = None
+) -> Terms:
     """The three terms of codes on the closed simplex, exact one-hots included.
 
     q1, q2: codes (N, S, K) of two views of the same N samples, rows >= 0 that sum to one (checked). Returns scalars
     in float32, float64 for float64 codes. S = 1: off_diagonal = 0. K = 1: all zero. A sample whose two codes share
     no unit has invariance = inf. tile: side of the streaming tiles in units, None to choose dense or streaming by
-    size. Use `music_terms` for training: it takes the logarithm of the inner product from the logits, where codes
+    size. group: whose batch, see `MusicLoss`. Use `music_terms` for training: it takes the logarithm of the inner product from the logits, where codes
     have already lost it to underflow.
     """
+    rows = count_rows(q1, group)
     check_codes(q1, q2)
     with torch.autocast(q1.device.type, enabled=False):
         q1, q2 = at_least_float32(q1, q2)
@@ -89,8 +126,8 @@ def code_terms(q1: Float[Tensor, "n s k"], q2: Float[Tensor, "n s k"], *, tile: 
                     f"[{float(mass.min()):.6g}, {float(mass.max()):.6g}]. Logits go to music_terms, not here"
                 )
         agree = (q1 * q2).sum(dim=-1)  # (N, S)
-        invariance = mean_over_processes(-agree.log().mean())
-        return Terms(_diagonal(q1, q2), _off_diagonal(q1, q2, tile), invariance)
+        invariance = mean_over_processes(-agree.log().mean(), rows)
+        return Terms(_diagonal(q1, q2, rows), _off_diagonal(q1, q2, tile, rows), invariance)
 
 
 def music_terms(
@@ -101,14 +138,16 @@ def music_terms(
     *,
     tile: int | None = None,
     check_finite: bool = True,
+    group: Group | Rows = None,
 ) -> Terms:
     """The three terms of logits; the invariance is computed in the log domain, -logsumexp_i(log q1_i + log q2_i).
 
     z1, z2: logits (N, D) of two views of the same N samples, D = S * K. Values and gradients are finite for logits
     up to 1e4 in float32. Float32 at least, whatever autocast says; all batch means are those of the global batch.
     check_finite: raise ValueError on NaN or infinite logits, which reads one flag back from the device; `MusicLoss`
-    defers that.
+    defers that. tile, group: see `MusicLoss`.
     """
+    rows = count_rows(z1, group)
     if check_finite:
         require_finite(z1=z1, z2=z2)
     if z1.shape != z2.shape:
@@ -117,8 +156,8 @@ def music_terms(
         log_q1 = segment_log_softmax(z1, segments, temperature)
         log_q2 = segment_log_softmax(z2, segments, temperature)
         q1, q2 = log_q1.exp(), log_q2.exp()
-        invariance = mean_over_processes(-torch.logsumexp(log_q1 + log_q2, dim=-1).mean())
-        return Terms(_diagonal(q1, q2), _off_diagonal(q1, q2, tile), invariance)
+        invariance = mean_over_processes(-log_agreement(log_q1, log_q2).mean(), rows)
+        return Terms(_diagonal(q1, q2, rows), _off_diagonal(q1, q2, tile, rows), invariance)
 
 
 class MusicLoss(nn.Module):
@@ -127,8 +166,14 @@ class MusicLoss(nn.Module):
     segments: S; K = D / S follows from the input. diagonal_weight, off_diagonal_weight, invariance_weight: a, b, c
     >= 0 above; a term of weight zero is left out, gradient and all. temperature: of the softmax. tile: None lets
     the size decide between the dense and the streaming form of the off-diagonal term, an integer streams with tiles
-    of that many units a side; value and gradient are the same. No parameters, no state that outlives a step (an
+    of that many units a side; value and gradient are the same. group: the processes whose rows make up the batch, None
+    for all of them, "local" for this one alone, or a process group. No parameters, no state that outlives a step (an
     accelerator's deferred NaN flag apart), no difference between the two views.
+
+    With several processes every one of the group has to call the loss, each with one row at least and not necessarily
+    as many as the others; all get the value of the global batch, and the mean of their parameter gradients is its
+    gradient, which is what DistributedDataParallel takes. What one process does alone, as an evaluation on rank 0,
+    needs group="local": otherwise it waits for the others.
     """
 
     def __init__(
@@ -139,6 +184,7 @@ class MusicLoss(nn.Module):
         invariance_weight: float = 1.0,
         temperature: float = 1.0,
         tile: int | None = None,
+        group: Group = None,
     ) -> None:
         super().__init__()
         weights = {
@@ -155,14 +201,15 @@ class MusicLoss(nn.Module):
             raise ValueError(f"temperature: expected a finite number > 0, got {temperature!r}")
         if tile is not None and (isinstance(tile, bool) or not isinstance(tile, int) or tile < 1):
             raise ValueError(f"tile: expected None or an integer >= 1 (units a side), got {tile!r}")
-        self.segments, self.temperature, self.tile = segments, temperature, tile
+        self.segments, self.temperature, self.tile, self.group = segments, temperature, tile, check_group(group)
         self.weights = Terms(diagonal_weight, off_diagonal_weight, invariance_weight)
         self._watch = FiniteWatch()
 
     def terms(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Terms:
         """The three unweighted terms, differentiable; see `music_terms`."""
         self._watch.look(z1=z1, z2=z2)
-        return music_terms(z1, z2, self.segments, self.temperature, tile=self.tile, check_finite=False)
+        options = {"tile": self.tile, "group": self.group}
+        return music_terms(z1, z2, self.segments, self.temperature, check_finite=False, **options)
 
     def combine(self, terms: Terms) -> Tensor:
         """a * diagonal + b * off_diagonal + c * invariance, leaving out terms of weight zero (0 * inf is not 0)."""
@@ -174,9 +221,10 @@ class MusicLoss(nn.Module):
 
     def extra_repr(self) -> str:
         a, b, c = self.weights
+        group = "" if self.group is None else f", group={self.group!r}"
         return (
             f"segments={self.segments}, weights=({a:g}, {b:g}, {c:g}), "
-            f"temperature={self.temperature:g}, tile={self.tile}"
+            f"temperature={self.temperature:g}, tile={self.tile}{group}"
         )
 
 
