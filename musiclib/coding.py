@@ -33,8 +33,7 @@ def _segmented(z: Tensor, segments: int, temperature: float) -> Tensor:
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature: expected a finite number > 0, got {temperature!r}")
     wide = z if z.dtype == torch.float64 else z.float()  # half precision would lose the joint's small cells
-    segmented = wide.view(z.shape[0], segments, -1)
-    return segmented if temperature == 1 else segmented / temperature
+    return wide.view(z.shape[0], segments, -1) / temperature
 
 
 def segment_softmax(z: Float[Tensor, "n d"], segments: int, temperature: float = 1.0) -> Float[Tensor, "n s k"]:

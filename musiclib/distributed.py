@@ -83,16 +83,17 @@ class Rows:
 def count_rows(x: Tensor, group: Group | Rows = None) -> Rows:
     """How many rows of a batch every process holds: one message of one integer a process, none for one process.
 
-    x: this process's rows (n, ...); what has no rows at all counts as none. group: see `Group`; what an earlier call returned for these rows is passed through.
-    Every process of the group has to call it, and all return or all raise: ValueError if one of them has no rows. On an
-    accelerator the host waits for the answer.
+    x: this process's rows (n, ...); what is no tensor with rows counts as none. group: see `Group`; what an earlier
+    call returned for these rows is passed through. Every process of the group has to call it, and all return or all
+    raise: ValueError if one of them has no rows. On an accelerator the host waits for the answer.
     """
     if isinstance(group, Rows):
         return group
-    size, own = _size(group), x.shape[0] if isinstance(x, Tensor) and x.dim() else 0
+    has_rows = isinstance(x, Tensor) and x.dim() > 0
+    size, own = _size(group), x.shape[0] if has_rows else 0
     if size == 1:
         return Rows((own,))
-    mine = torch.tensor([own], device=x.device if own else None)
+    mine = torch.tensor([own], device=x.device if has_rows else None)
     counts = [torch.empty_like(mine) for _ in range(size)]
     dist.all_gather(counts, mine, group=group)
     rows = Rows(tuple(torch.cat(counts).tolist()), dist.get_rank(group), group)
@@ -153,13 +154,11 @@ def gather_batch(x: Tensor, group: Group | Rows = None) -> Tensor:
     return _Gather.apply(x, rows) if len(rows.counts) > 1 else x
 
 
-def mean_over_processes(x: Tensor, rows: Rows | None = None) -> Tensor:
-    """Mean of a tensor over processes, differentiable; it turns local batch means into global ones.
+def mean_over_processes(x: Tensor, rows: Rows) -> Tensor:
+    """Mean of a tensor over processes, each weighted by its rows, so that local batch means become the global one.
 
-    rows: what `count_rows` returned, to weight every process by its rows; None: all processes hold equal shares.
+    rows: what `count_rows` returned. Differentiable.
     """
-    if rows is None:
-        return _Sum.apply(x, None) / world_size() if world_size() > 1 else x
     return _Sum.apply(x * (rows.counts[rows.rank] / rows.total), rows.group) if len(rows.counts) > 1 else x
 
 
@@ -291,10 +290,11 @@ def both_views(x1: Tensor, x2: Tensor, *networks: nn.Module) -> tuple[Tensor, Te
 
     One process runs them on one view and then on the other. Several run them on both at once, with statistics kept
     apart, so that every batch normalisation of this module sends one message for two; other layers must treat rows
-    one by one, and a network with another kind of batch normalisation is run view by view.
+    one by one. A network with another kind of batch normalisation is run view by view, and so are views of two sizes.
     """
     normalisations = [m for network in networks for m in network.modules() if isinstance(m, _BatchNorm)]
-    if world_size() == 1 or not all(isinstance(m, _GlobalStatistics) for m in normalisations):
+    ours = all(isinstance(m, _GlobalStatistics) for m in normalisations)
+    if world_size() == 1 or not ours or x1.shape != x2.shape:
         return _chain(x1, networks), _chain(x2, networks)
     token = _PARTS.set(2)
     try:

@@ -54,40 +54,6 @@ def phi(p: Tensor) -> Tensor:
     return p * torch.log(p.clamp_min(torch.finfo(p.dtype).tiny))
 
 
-class _LogAgreement(torch.autograd.Function):
-    """log sum_i exp(a_i + b_i) over the last axis, and the shares of the i in it, which are both gradients: made once,
-    where logsumexp and its backward make them twice. Differentiable to any order."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(log_q1: Tensor, log_q2: Tensor) -> tuple[Tensor, Tensor]:
-        both = log_q1 + log_q2
-        shares = torch.softmax(both, dim=-1)
-        return both.amax(dim=-1) - shares.amax(dim=-1).log(), shares
-
-    @staticmethod
-    def setup_context(ctx, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
-        ctx.mark_non_differentiable(output[1])
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*inputs, output[1])
-
-    @staticmethod
-    def backward(ctx, grad: Tensor | None, _: None) -> tuple[Tensor | None, Tensor | None]:
-        if grad is None:
-            return None, None
-        log_q1, log_q2, shares = ctx.saved_tensors
-        if torch.is_grad_enabled():  # somebody may differentiate the gradient
-            shares = torch.softmax(log_q1 + log_q2, dim=-1)
-        slope = grad.unsqueeze(-1) * shares
-        return slope, slope
-
-
-def log_agreement(log_q1: Float[Tensor, "n s k"], log_q2: Float[Tensor, "n s k"]) -> Float[Tensor, "n s"]:
-    """log <q1[n, s, :], q2[n, s, :]> of the logarithms of two codes, in (-inf, 0], exact where the codes underflow."""
-    return _LogAgreement.apply(log_q1, log_q2)[0]
-
-
 def _diagonal(q1: Tensor, q2: Tensor, rows: Rows) -> Tensor:
     return phi(agreement(q1, q2, rows)).sum(dim=1).mean()
 
@@ -110,8 +76,8 @@ def code_terms(
     q1, q2: codes (N, S, K) of two views of the same N samples, rows >= 0 that sum to one (checked). Returns scalars
     in float32, float64 for float64 codes. S = 1: off_diagonal = 0. K = 1: all zero. A sample whose two codes share
     no unit has invariance = inf. tile: side of the streaming tiles in units, None to choose dense or streaming by
-    size. group: whose batch, see `MusicLoss`. Use `music_terms` for training: it takes the logarithm of the inner product from the logits, where codes
-    have already lost it to underflow.
+    size. group: whose batch, see `MusicLoss`. Use `music_terms` for training: it takes the logarithm of the inner
+    product from the logits, where codes have already lost it to underflow.
     """
     rows = count_rows(q1, group)
     check_codes(q1, q2)
@@ -156,7 +122,7 @@ def music_terms(
         log_q1 = segment_log_softmax(z1, segments, temperature)
         log_q2 = segment_log_softmax(z2, segments, temperature)
         q1, q2 = log_q1.exp(), log_q2.exp()
-        invariance = mean_over_processes(-log_agreement(log_q1, log_q2).mean(), rows)
+        invariance = mean_over_processes(-torch.logsumexp(log_q1 + log_q2, dim=-1).mean(), rows)
         return Terms(_diagonal(q1, q2, rows), _off_diagonal(q1, q2, tile, rows), invariance)
 
 
@@ -208,8 +174,9 @@ class MusicLoss(nn.Module):
     def terms(self, z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> Terms:
         """The three unweighted terms, differentiable; see `music_terms`."""
         self._watch.look(z1=z1, z2=z2)
-        options = {"tile": self.tile, "group": self.group}
-        return music_terms(z1, z2, self.segments, self.temperature, check_finite=False, **options)
+        return music_terms(
+            z1, z2, self.segments, self.temperature, tile=self.tile, check_finite=False, group=self.group
+        )
 
     def combine(self, terms: Terms) -> Tensor:
         """a * diagonal + b * off_diagonal + c * invariance, leaving out terms of weight zero (0 * inf is not 0)."""

@@ -29,8 +29,7 @@ def _spans(segments: int, units: int, tile: int) -> list[tuple[int, int]]:
 
 
 def _tiles(q1: Tensor, q2: Tensor, tile: int, want_gradient: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Value (scalar) and gradients (N, S, K), (0,) if not wanted, of the off-diagonal term of two codes of one
-    dtype."""
+    """Value (scalar) and gradients, (N, S, K) or empty if not wanted, of the off-diagonal term of two codes."""
     n, s, k = q1.shape
     flat1, flat2 = q1.reshape(n, s * k), q2.reshape(n, s * k)
     share = 1.0 / (s * (s - 1))
@@ -91,7 +90,7 @@ class _StreamedOffDiagonal(torch.autograd.Function):
         if grad is None:
             return None, None, None, None
         q1, q2, grad1, grad2 = ctx.saved_tensors
-        if torch.is_grad_enabled():  # create_graph: the gradient is to be differentiated, and the kept one is a constant
+        if torch.is_grad_enabled():  # create_graph: this gradient is to be differentiated, the kept one is a constant
             grad1, grad2 = _differentiable_gradients(q1, q2)
         return grad * grad1, grad * grad2, None, None
 

@@ -85,8 +85,8 @@ class BarlowTwins(Method):
         return mlp([self.encoder.features, *self.options.projector], bias_last=False)
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
-        check_views(x1, x2, index)
+        rows = check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
-        terms = barlow_twins_terms(gather_batch(wide(z1)), gather_batch(wide(z2)))
+        terms = barlow_twins_terms(gather_batch(wide(z1), rows), gather_batch(wide(z2), rows))
         loss = self.options.scale * terms.combine(self.options.off_diagonal_weight)
         return Output(loss, detached(terms), z1.detach(), z2.detach())

@@ -55,13 +55,13 @@ class Method(nn.Module):
         widths = getattr(self.options, "projector", None)
         return nn.Identity() if widths is None else mlp([self.encoder.features, *widths])
 
-    def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
-        """Views (N, C, H, W) of the samples at positions `index` (N,) of the training set -> their loss."""
-        raise TypeError(f"{type(self).__name__} does not define forward")
-
     def embed(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
         """projector(encoder(x)) of both views (N, C, H, W), (N, D) each, with batch statistics of each view alone."""
         return both_views(x1, x2, self.encoder, self.projector)
+
+    def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
+        """Views (N, C, H, W) of the samples at positions `index` (N,) of the training set -> their loss."""
+        raise TypeError(f"{type(self).__name__} does not define forward")
 
     def after_step(self, step: int) -> None:
         """Called after every optimiser step, `step` counting from 1: momentum updates, queues."""

@@ -68,12 +68,12 @@ class BYOL(Method):
         self.teacher = frozen_copy(nn.Sequential(self.encoder, self.projector))
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
-        check_views(x1, x2, index)
+        rows = check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
         with torch.no_grad():
             t1, t2 = both_views(x1, x2, self.teacher)
         p1, p2 = both_views(z1, z2, self.predictor)
-        loss = mean_over_processes(byol_loss(p1, t2) + byol_loss(p2, t1))
+        loss = mean_over_processes(byol_loss(p1, t2) + byol_loss(p2, t1), rows)
         return Output(loss, {"prediction": loss.detach()}, z1.detach(), z2.detach())
 
     def after_step(self, step: int) -> None:

@@ -106,12 +106,13 @@ class DeepCluster(Method):
         self.clustered.fill_(True)
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
-        check_views(x1, x2, index)
+        rows = check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
-        all1, all2 = gather_batch(wide(z1)), gather_batch(wide(z2))
-        labels = torch.where(self.clustered, self.labels[:, gather_batch(index)], self._balanced_labels(all1, all2))
+        all1, all2 = gather_batch(wide(z1), rows), gather_batch(wide(z2), rows)
+        known = self.labels[:, gather_batch(index, rows)]
+        labels = torch.where(self.clustered, known, self._balanced_labels(all1, all2))
         loss = deepcluster_loss(all1, all2, self.prototypes, labels, self.options.temperature)
-        self.memory.write(index, z1, z2)
+        self.memory.write(index, z1, z2, rows)
         return Output(loss, {"cluster": loss.detach()}, z1.detach(), z2.detach())
 
     @torch.no_grad()

@@ -93,17 +93,17 @@ class MoCo(Method):
         self._new_keys: Tensor | None = None  # between forward and after_step only
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
-        check_views(x1, x2, index)
+        rows = check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
         with torch.no_grad():
             keys = both_views(x1, x2, self.teacher) if self.options.symmetric else (self.teacher(x2),)
             keys = [wide(key) for key in keys]
-        rows, filled, tau = self.queue.rows, self.queue.filled(), self.options.temperature
-        loss = moco_loss(z1, keys[-1], rows, filled, tau)
+        known, filled, tau = self.queue.rows, self.queue.filled(), self.options.temperature
+        loss = moco_loss(z1, keys[-1], known, filled, tau)
         if self.options.symmetric:
-            loss = (loss + moco_loss(z2, keys[0], rows, filled, tau)) / 2
-        loss = mean_over_processes(loss)
-        self._new_keys = torch.cat([F.normalize(gather_batch(k), dim=1) for k in keys])
+            loss = (loss + moco_loss(z2, keys[0], known, filled, tau)) / 2
+        loss = mean_over_processes(loss, rows)
+        self._new_keys = torch.cat([F.normalize(gather_batch(k, rows), dim=1) for k in keys])
         return Output(loss, {"contrast": loss.detach()}, z1.detach(), z2.detach())
 
     def after_step(self, step: int) -> None:

@@ -99,15 +99,15 @@ class SeLa(Method):
         self.labelled.fill_(True)
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
-        check_views(x1, x2, index)
+        rows = check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
-        all1, all2 = gather_batch(wide(z1)), gather_batch(wide(z2))
+        all1, all2 = gather_batch(wide(z1), rows), gather_batch(wide(z2), rows)
         of_batch = torch.stack(
             [self._balanced_labels((all1, all2)[head % 2], c) for head, c in enumerate(self.prototypes)]
         )  # (H, N), for epoch 0
-        labels = torch.where(self.labelled, self.labels[:, gather_batch(index)], of_batch)
+        labels = torch.where(self.labelled, self.labels[:, gather_batch(index, rows)], of_batch)
         loss = sela_loss(all1, all2, self.prototypes, labels, self.options.temperature)
-        self.memory.write(index, z1, z2)
+        self.memory.write(index, z1, z2, rows)
         return Output(loss, {"label": loss.detach()}, z1.detach(), z2.detach())
 
     @torch.no_grad()

@@ -58,7 +58,7 @@ class SimCLR(Method):
     """Encoder and projector, both views through the same network; no other state."""
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
-        check_views(x1, x2, index)
+        rows = check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
-        loss = simclr_loss(gather_batch(wide(z1)), gather_batch(wide(z2)), self.options.temperature)
+        loss = simclr_loss(gather_batch(wide(z1), rows), gather_batch(wide(z2), rows), self.options.temperature)
         return Output(loss, {"contrast": loss.detach()}, z1.detach(), z2.detach())

@@ -60,7 +60,7 @@ class SimSiam(Method):
         return mlp([self.encoder.features, *self.options.projector], norm_last=True)
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
-        check_views(x1, x2, index)
+        rows = check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
-        loss = mean_over_processes(simsiam_loss(*both_views(z1, z2, self.predictor), z1, z2))
+        loss = mean_over_processes(simsiam_loss(*both_views(z1, z2, self.predictor), z1, z2), rows)
         return Output(loss, {"prediction": loss.detach()}, z1.detach(), z2.detach())

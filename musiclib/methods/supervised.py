@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from musiclib.distributed import gather_batch, mean_over_processes
+from musiclib.distributed import count_rows, gather_batch, mean_over_processes
 from musiclib.methods.base import Method, Output
 
 
@@ -53,9 +53,10 @@ class Supervised(Method):
         self.projector = nn.Linear(encoder.features, classes)
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
+        rows = count_rows(x1)
         z1, z2 = (z.float() for z in self.embed(x1, x2))
         y, smooth = self.labels[index], self.options.label_smoothing
         loss = sum(F.cross_entropy(z, y, label_smoothing=smooth) for z in (z1, z2)) / 2
-        loss = mean_over_processes(loss)
-        correct = (gather_batch(z1.detach()).argmax(1) == gather_batch(y)).float().mean()
+        loss = mean_over_processes(loss, rows)
+        correct = (gather_batch(z1.detach(), rows).argmax(1) == gather_batch(y, rows)).float().mean()
         return Output(loss, {"cross_entropy": loss.detach(), "train_top1": correct}, z1.detach(), z2.detach())

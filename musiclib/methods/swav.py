@@ -96,12 +96,12 @@ class SwAV(Method):
         self._queueing = bool(self.queues) and epoch >= self.options.queue_start  # beside the buffer: no wait for it
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
-        check_views(x1, x2, index)
+        rows = check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
         # A gate on the gradient rather than a branch: no wait for the device, and a gradient on every process.
         gate = (self.epoch >= self.options.frozen_epochs).to(self.prototypes.dtype)
         c = self.prototypes.detach() + gate * (self.prototypes - self.prototypes.detach())
-        all1, all2 = gather_batch(wide(z1)), gather_batch(wide(z2))
+        all1, all2 = gather_batch(wide(z1), rows), gather_batch(wide(z2), rows)
         scores1, scores2 = cosine_scores(all1, c), cosine_scores(all2, c)
         codes1, codes2 = self._codes(scores1, 0), self._codes(scores2, 1)
         loss = swav_loss(scores1, scores2, codes1, codes2, self.options.temperature)

@@ -103,8 +103,8 @@ class VICReg(Method):
         return mlp([self.encoder.features, *self.options.projector], bias_last=False)
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
-        check_views(x1, x2, index)
+        rows = check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
-        o, terms = self.options, vicreg_terms(gather_batch(wide(z1)), gather_batch(wide(z2)))
+        o, terms = self.options, vicreg_terms(gather_batch(wide(z1), rows), gather_batch(wide(z2), rows))
         loss = terms.combine(o.invariance_weight, o.variance_weight, o.covariance_weight, o.halve_variance)
         return Output(loss, detached(terms), z1.detach(), z2.detach())

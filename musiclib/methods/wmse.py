@@ -99,8 +99,8 @@ class WMSE(Method):
     """Encoder and projector, both views through the same network; no other state."""
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
-        check_views(x1, x2, index)
+        rows = check_views(x1, x2, index)
         z1, z2 = self.embed(x1, x2)
-        all1, all2 = gather_batch(wide(z1)), gather_batch(wide(z2))
+        all1, all2 = gather_batch(wide(z1), rows), gather_batch(wide(z2), rows)
         loss = wmse_loss(all1, all2, self.options.sub_batch, self.options.shrinkage)
         return Output(loss, {"distance": loss.detach()}, z1.detach(), z2.detach())

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from musiclib.distributed import gather_batch
+from musiclib.distributed import Rows, gather_batch
 from musiclib.methods.parts.numerics import wide
 
 
@@ -27,11 +27,16 @@ class EmbeddingMemory(nn.Module):
         self.register_buffer("seen", torch.zeros(samples, dtype=torch.bool))
 
     @torch.no_grad()
-    def write(self, index: Int[Tensor, "n"], z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"]) -> None:
-        """Store the normalised embeddings of both views at their samples' positions, from all processes."""
-        where = gather_batch(index)
+    def write(
+        self, index: Int[Tensor, "n"], z1: Float[Tensor, "n d"], z2: Float[Tensor, "n d"], rows: Rows | None = None
+    ) -> None:
+        """Store the normalised embeddings of both views at their samples' positions, from all processes.
+
+        rows: who holds how many, where it has been counted already.
+        """
+        where = gather_batch(index, rows)
         for view, z in enumerate((z1, z2)):
-            self.rows[view, where] = F.normalize(gather_batch(wide(z.detach())), dim=1).to(self.rows.dtype)
+            self.rows[view, where] = F.normalize(gather_batch(wide(z.detach()), rows), dim=1).to(self.rows.dtype)
         self.seen[where] = True
 
     def read(self, view: int) -> Float[Tensor, "m d"]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from musiclib.distributed import world_size
+from musiclib.distributed import Rows, count_rows
 
 
 def wide(x: Tensor) -> Tensor:
@@ -72,17 +72,19 @@ def check_widths(name: str, widths: tuple[int, ...]) -> None:
         raise ValueError(f"{name}: expected at least one layer width, each >= 1, got {widths}")
 
 
-def check_views(x1: Tensor, x2: Tensor, index: Tensor) -> None:
-    """Raise ValueError unless two views have one shape, `index` one entry a sample, and the global batch two
-    samples."""
+def check_views(x1: Tensor, x2: Tensor, index: Tensor) -> Rows:
+    """Which process holds which rows; ValueError unless two views have one shape, `index` one entry a sample, and the
+    global batch two samples."""
     if x1.shape != x2.shape:
         raise ValueError(f"x1 and x2: expected two views of one shape, got {tuple(x1.shape)} and {tuple(x2.shape)}")
     if index.shape != x1.shape[:1]:
         raise ValueError(
             f"index: expected one position a sample, shape ({x1.shape[0]},), got shape {tuple(index.shape)}"
         )
-    if x1.shape[0] * world_size() < 2:
+    rows = count_rows(x1)
+    if rows.total < 2:
         raise ValueError(
-            f"x1: a batch of {x1.shape[0]} is too small, batch normalisation and every loss here need at least 2 "
+            f"x1: a batch of {rows.total} is too small, batch normalisation and every loss here need at least 2 "
             "samples; enlarge the batch or drop the last short one"
         )
+    return rows
