@@ -26,6 +26,10 @@ CASES = {
     "joint averaged": {"tile": None, "hidden": 5},  # N >= D below
     "codes gathered": {"tile": None, "hidden": 5, "samples": 4},
     "streaming": {"tile": 5, "hidden": 5},
+    # `first`: rows of process 0, where it has not half of them
+    "joint averaged, unequal": {"tile": None, "hidden": 5, "first": 11},
+    "codes gathered, unequal": {"tile": None, "hidden": 5, "samples": 4, "first": 1},
+    "streaming, unequal": {"tile": 5, "hidden": 5, "first": 3},
 }
 
 
@@ -50,8 +54,8 @@ def work(place: int) -> dict:
     out = {"rank": rank(), "size": world_size(), "main": is_main()}
     for name, case in CASES.items():
         x = views(case.get("samples", 16))
-        half = x.shape[1] // 2
-        mine = slice(place * half, (place + 1) * half)
+        first = case.get("first", x.shape[1] // 2)
+        mine = slice(first, None) if place else slice(first)
         out[name] = step(network(case["hidden"]), x[0, mine], x[1, mine], case["tile"])
     q = segment_softmax(views(4)[0, :, : S * 2], S)
     out["joint"] = joint_distribution(q[2 * place : 2 * place + 2], q[2 * place : 2 * place + 2])

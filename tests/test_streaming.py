@@ -36,6 +36,42 @@ def test_codes_off_the_simplex_have_the_right_gradient_too(generator):
     assert torch.autograd.gradcheck(lambda a, b: streamed_off_diagonal(a, b, 2), (q1, q2))
 
 
+@pytest.mark.parametrize("tile", [1, 4, None])
+def test_the_gradient_can_be_differentiated(generator, tile):
+    """Against differences of the gradient, off the simplex, where nothing cancels."""
+    q1, q2 = (torch.rand(3, 3, 2, generator=generator, dtype=torch.float64).requires_grad_() for _ in range(2))
+    assert torch.autograd.gradgradcheck(lambda a, b: streamed_off_diagonal(a, b, tile), (q1, q2))
+
+
+def plain_loss(z1, z2, s):
+    """The three terms with unit weights, one block of the joint after the other, by nothing but softmax and log."""
+    q1, q2 = (z.view(len(z), s, -1).softmax(-1) for z in (z1, z2))
+    block = [[q1[:, a].T @ q2[:, b] / len(z1) for b in range(s)] for a in range(s)]
+    own = sum((p * p.log()).sum() for p in (block[a][a].diagonal() for a in range(s))) / s
+    others = [block[a][b] for a in range(s) for b in range(s) if a != b]
+    return own + sum((p * p.log()).sum() for p in others) / len(others) - (q1 * q2).sum(-1).log().mean()
+
+
+@pytest.mark.parametrize(
+    ("n", "s", "k", "tile"),
+    [(6, 4, 3, None), (6, 4, 3, 1), (6, 4, 3, 5), (6, 4, 3, 100), (3, 33, 32, None)],
+    ids=["dense", "one segment a tile", "tiles", "one tile", "large, streamed by its size"],
+)
+def test_first_to_third_derivatives_are_those_of_the_plain_formula(generator, n, s, k, tile):
+    """Along a direction v: the gradient, H v and the derivative of <v, H v>."""
+    z1, z2, v1, v2 = torch.randn(4, n, s * k, generator=generator, dtype=torch.float64)
+
+    def derivatives(loss_of):
+        z = (z1.clone().requires_grad_(), z2.clone().requires_grad_())
+        first = torch.autograd.grad(loss_of(*z), z, create_graph=True)
+        second = torch.autograd.grad(first, z, (v1, v2), create_graph=True)
+        return [*first, *second, *torch.autograd.grad(second, z, (v1, v2))]
+
+    expected = derivatives(lambda a, b: plain_loss(a, b, s))
+    assert all(x.abs().max() > 1e-6 for x in expected)
+    torch.testing.assert_close(derivatives(MusicLoss(s, tile=tile)), expected, rtol=1e-9, atol=1e-13)
+
+
 def test_empty_cells_have_finite_gradients():
     q = torch.eye(3).view(3, 1, 3).repeat(1, 2, 1).requires_grad_()
     value = streamed_off_diagonal(q, q, 2)

@@ -1,4 +1,4 @@
-"""Run a function in two gloo processes and see what each of them returned."""
+"""Run a function in two or more gloo processes and see what each of them returned."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,18 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 
-def _child(rank: int, work: Callable[[int], Any], folder: str) -> None:
+def _child(rank: int, work: Callable[[int], Any], folder: str, count: int) -> None:
     torch.set_num_threads(1)
     # A file to meet in: a port that was free when it was asked for may be taken by the time it is used.
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    # One that waits for a message that nobody sends fails by itself, long before the test's own limit.
+    meeting = {"init_method": f"file://{folder}/meet", "timeout": timedelta(seconds=60)}
+    dist.init_process_group("gloo", rank=rank, world_size=count, **meeting)
     torch.save(work(rank), f"{folder}/{rank}.part")
     os.rename(f"{folder}/{rank}.part", f"{folder}/{rank}.pt")
-    # Neither leaves before both have what they came for, and both leave without taking gloo's threads apart: one that
-    # is still at work when the other's connections close has been seen to abort, once in some hundreds of times.
+    # None leaves before all have what they came for, and all leave without taking gloo's threads apart: one that
+    # is still at work when another's connections close has been seen to abort, once in some hundreds of times.
     until = time.monotonic() + 60
-    while not os.path.exists(f"{folder}/{1 - rank}.pt") and time.monotonic() < until:
+    while not all(os.path.exists(f"{folder}/{r}.pt") for r in range(count)) and time.monotonic() < until:
         time.sleep(0.01)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -32,5 +35,10 @@ def _child(rank: int, work: Callable[[int], Any], folder: str) -> None:
 
 def in_two_processes(work: Callable[[int], Any], folder: Path) -> list[Any]:
     """What `work(rank)`, a function of a module, returned in process 0 and in process 1: tensors and plain values."""
-    mp.spawn(_child, (work, str(folder)), nprocs=2)
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    return in_processes(2, work, folder)
+
+
+def in_processes(count: int, work: Callable[[int], Any], folder: Path) -> list[Any]:
+    """What `work(rank)`, a function of a module, returned in each of `count` processes: tensors and plain values."""
+    mp.spawn(_child, (work, str(folder), count), nprocs=count)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(count)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from musiclib.coding import segment_softmax, straight_through
+from musiclib.distributed import count_rows
 from musiclib.encoders import mlp
 from musiclib.methods.base import Method, Output, detached
 from musiclib.objective import MusicLoss, code_terms
@@ -62,10 +63,12 @@ class Music(Method):
         return mlp([self.encoder.features, *o.projector, o.segments * o.units], bias_last=False)
 
     def forward(self, x1: Tensor, x2: Tensor, index: Tensor) -> Output:
+        rows = count_rows(x1)  # before a normalisation waits for a process that has none
         z1, z2 = self.embed(x1, x2)
         if self.options.codes == "soft":
             terms = self.objective.terms(z1, z2)
         else:
             s, t = self.options.segments, self.options.temperature
-            terms = code_terms(straight_through(segment_softmax(z1, s, t)), straight_through(segment_softmax(z2, s, t)))
+            q1, q2 = (straight_through(segment_softmax(z, s, t)) for z in (z1, z2))
+            terms = code_terms(q1, q2, group=rows)
         return Output(self.objective.combine(terms), detached(terms), z1.detach(), z2.detach())
