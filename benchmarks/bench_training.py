@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from musiclib.datasets import load
+from musiclib.distributed import average_gradients
 from musiclib.encoders import build_encoder
 from musiclib.files import write_json
 from musiclib.methods.music import Music, MusicOptions
@@ -99,13 +100,14 @@ def network(channels_last: bool) -> Music:
 
 
 def steps(source: Iterator[tuple[Tensor, Tensor, Tensor]], method: Music, bfloat16: bool) -> Iterator[None]:
-    """Train on the batches of `source`, one yield a step."""
+    """Train on the batches of `source`, in as many processes as there are, one yield a step."""
     optimiser = torch.optim.AdamW(method.parameters(), lr=1e-3)
     for index, x1, x2 in source:
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             loss = method(x1, x2, index).loss
         optimiser.zero_grad()
         loss.backward()
+        average_gradients(method)
         optimiser.step()
         yield
 
