@@ -69,6 +69,10 @@ def everything(z: torch.Tensor, group, tile: int | None) -> dict[str, torch.Tens
 # --- some processes, and one alone ------------------------------------------------------------------------------------
 
 
+ALL_THREE = slice(1), slice(1, 4), slice(4, None)
+"""Rows of the batch that all three processes share."""
+
+
 def of_three(place: int) -> dict[str, dict]:
     """Processes 0 and 2 share a batch, of which 0 has two rows; process 1 is alone with its own."""
     pair = dist.new_group([0, 2])
@@ -78,6 +82,7 @@ def of_three(place: int) -> dict[str, dict]:
         z = logits(rows)
         mine = {0: z[:, :2], 1: 2 * z[:, :5], 2: z[:, 2:]}[place]
         out[name] = everything(mine, group, tile)
+        out[f"all, {name}"] = everything(z[:, ALL_THREE[place]], None, tile)
     out["outsider"] = "accepted"
     if place == 1:
         try:
@@ -106,6 +111,15 @@ def test_a_group_shares_a_batch_and_one_alone_has_its_own(three, name):
     for seen, right in zip(three, expected, strict=True):
         torch.testing.assert_close(seen[name], right, rtol=1e-10, atol=1e-13)
     assert abs(three[1][name]["loss"] - three[0][name]["loss"]) > 1e-3
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_three_unequal_shares_are_one_batch(three, name):
+    rows, tile = BRANCHES[name]
+    alone = everything(logits(rows), None, tile)
+    for seen, own in zip(three, ALL_THREE, strict=True):
+        right = {**alone, "gradient": 3 * alone["gradient"][:, own]}
+        torch.testing.assert_close(seen[f"all, {name}"], right, rtol=1e-10, atol=1e-13)
 
 
 def test_who_is_not_in_a_group_cannot_name_it(three):

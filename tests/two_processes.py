@@ -19,7 +19,7 @@ def _child(rank: int, work: Callable[[int], Any], folder: str, count: int) -> No
     torch.set_num_threads(1)
     # A file to meet in: a port that was free when it was asked for may be taken by the time it is used.
     # One that waits for a message that nobody sends fails by itself, long before the test's own limit.
-    meeting = {"init_method": f"file://{folder}/meet", "timeout": timedelta(seconds=60)}
+    meeting = {"init_method": f"file://{folder}/meet", "timeout": timedelta(seconds=120)}
     dist.init_process_group("gloo", rank=rank, world_size=count, **meeting)
     torch.save(work(rank), f"{folder}/{rank}.part")
     os.rename(f"{folder}/{rank}.part", f"{folder}/{rank}.pt")
