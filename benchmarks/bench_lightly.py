@@ -3,9 +3,10 @@
     python benchmarks/bench_lightly.py --data-root data [--out benchmarks/results/lightly.json]
 
 lightly's side is the loop of its SimCLR example with its own parts: `SimCLRTransform` for 32 pixels without blur on a
-set of PIL images, a `DataLoader` of worker processes, `SimCLRProjectionHead`, `NTXentLoss`, SGD, float32. Ours is `musiclib.methods.simclr` on the views and the loop of the library, in its default precision and in
-float32, so that what precision does can be told from the rest. lightly is timed with each number of workers and its
-fastest counts. All are timed in turns; a ratio is the median over rounds of the ratio within a round.
+set of PIL images, a `DataLoader` of worker processes, `SimCLRProjectionHead`, `NTXentLoss`, SGD, float32. Ours is
+`musiclib.methods.simclr` on the views and the loop of the library, in its default precision and in float32, so that
+what precision does can be told from the rest. lightly is timed with each number of workers and its fastest counts. All
+are timed in turns; a ratio is the median over rounds of the ratio within a round.
 
 Needs `lightly` (which brings torchvision and pytorch_lightning); without it the script says so and ends.
 """
