@@ -31,8 +31,8 @@ from torch.utils.data import DataLoader, Dataset
 from musiclib.datasets import load
 from musiclib.encoders import build_encoder
 from musiclib.methods.simclr import SimCLR, SimCLROptions
+from musiclib.pretrain.feed import batches
 from musiclib.record import now, provenance, write_json
-from musiclib.training.steps import batches
 from musiclib.views import view_preset
 
 HIDDEN, OUTPUT, TEMPERATURE = 512, 128, 0.5

@@ -28,8 +28,8 @@ from bench_training import seconds_per_step, steps
 
 from musiclib.encoders import build_encoder
 from musiclib.methods.music import Music, MusicOptions
+from musiclib.pretrain.feed import batches
 from musiclib.record import now, provenance, write_json
-from musiclib.training.steps import batches
 from musiclib.views import view_preset
 
 UNITS = 16
