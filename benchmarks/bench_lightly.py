@@ -30,9 +30,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from musiclib.datasets import load
 from musiclib.encoders import build_encoder
+from musiclib.files import write_json
 from musiclib.methods.simclr import SimCLR, SimCLROptions
 from musiclib.pretrain.feed import batches
-from musiclib.record import now, provenance, write_json
+from musiclib.record import now, provenance
 from musiclib.views import view_preset
 
 HIDDEN, OUTPUT, TEMPERATURE = 512, 128, 0.5

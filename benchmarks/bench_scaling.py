@@ -27,9 +27,10 @@ import torch.multiprocessing as mp
 from bench_training import seconds_per_step, steps
 
 from musiclib.encoders import build_encoder
+from musiclib.files import write_json
 from musiclib.methods.music import Music, MusicOptions
 from musiclib.pretrain.feed import batches
-from musiclib.record import now, provenance, write_json
+from musiclib.record import now, provenance
 from musiclib.views import view_preset
 
 UNITS = 16
