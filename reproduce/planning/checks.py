@@ -10,7 +10,7 @@ from pathlib import Path
 
 from musiclib import datasets
 from musiclib.config import TrainConfig
-from musiclib.pretrain.inputs import data_identity
+from musiclib.pretrain.inputs import identities
 from reproduce.planning.jobs import Job
 from reproduce.planning.parameters import unknown_name
 
@@ -67,7 +67,7 @@ def job_data(job: Job) -> dict[str, str]:
 
 def found(job: Job) -> dict[str, str]:
     with contextlib.suppress(OSError, ValueError, TypeError):
-        return data_identity(TrainConfig.from_dict(job.values), None)
+        return identities(TrainConfig.from_dict(job.values), None)
     return {}
 
 
