@@ -33,7 +33,9 @@ def _segmented(z: Tensor, segments: int, temperature: float) -> Tensor:
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature: expected a finite number > 0, got {temperature!r}")
     wide = z if z.dtype == torch.float64 else z.float()  # half precision would lose the joint's small cells
-    return wide.view(z.shape[0], segments, -1) / temperature
+    segmented = wide.view(z.shape[0], segments, -1)
+    # A division by one would be four passes over the batch for nothing.
+    return segmented if temperature == 1 else segmented / temperature
 
 
 def segment_softmax(z: Float[Tensor, "n d"], segments: int, temperature: float = 1.0) -> Float[Tensor, "n s k"]:

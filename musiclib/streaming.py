@@ -18,7 +18,7 @@ from torch import Tensor
 
 from musiclib.distributed import Group, Rows, count_rows, gather_batch
 
-DEFAULT_TILE = 512
+DEFAULT_TILE = 1024
 
 
 def _spans(segments: int, units: int, tile: int) -> list[tuple[int, int]]:
@@ -122,7 +122,7 @@ def streamed_off_diagonal(
     tile^2).
 
     q1, q2: codes (N, S, K), S >= 2, float32 or float64, of one dtype. tile: side of a tile in units, rounded down
-    to whole segments and to one segment at least; None takes 512. Differentiable to any order: a gradient that is
+    to whole segments and to one segment at least; None takes 1024. Differentiable to any order: a gradient that is
     itself to be differentiated (create_graph=True) holds the D x D joint. Works under autocast (it computes in the
     dtype of the codes), and is one operation to torch.compile. With several processes of `group` (see
     `musiclib.distributed.Group`) the codes are gathered (2 N D numbers), never the joint.
