@@ -38,8 +38,13 @@ def test_codes_off_the_simplex_have_the_right_gradient_too(generator):
 
 @pytest.mark.parametrize("tile", [1, 4, None])
 def test_the_gradient_can_be_differentiated(generator, tile):
-    """Against differences of the gradient, off the simplex, where nothing cancels."""
+    """Against differences of the gradient, off the simplex, where nothing cancels; and it is the gradient itself."""
     q1, q2 = (torch.rand(3, 3, 2, generator=generator, dtype=torch.float64).requires_grad_() for _ in range(2))
+    kept, followed = (
+        torch.autograd.grad(streamed_off_diagonal(q1, q2, tile), (q1, q2), create_graph=again)
+        for again in (False, True)
+    )
+    torch.testing.assert_close(followed, kept, rtol=1e-13, atol=1e-15)
     assert torch.autograd.gradgradcheck(lambda a, b: streamed_off_diagonal(a, b, tile), (q1, q2))
 
 
