@@ -2,16 +2,20 @@
 
     python benchmarks/bench_loss.py [--repeats 15] [--out benchmarks/results/loss.json]
 
-All forms are timed in turns within one run, so that a slow minute of the machine falls on all of them. The floor is the
-three matrix products that any form needs (the joint, and the gradient to each view), in float32, same shapes, same
-threads. The direct dense form is what one writes first: build the D x D joint, pick all off-diagonal blocks by
-index, p log p, autograd. Peak memory is measured in one fresh process a form: highest resident size minus that of
-the process before the call.
+All forms are timed in turns within one run, so that a slow minute of the machine falls on all of them, in another order
+every turn, so that none always finds memory as the same other one left it; a ratio is the median over turns of the
+ratio within a turn. The floor is the three matrix products that any form needs (the joint, and the gradient to each
+view), in float32, same shapes, same threads. "products, tiled" are the same products in the tiles of the streaming
+form; "off-diagonal alone" adds the logarithms and sums inside the tiles; what the loss takes beyond it are the softmax,
+the two other terms and the gradient back to the logits. The direct dense form is what one writes first: build the D x D
+joint, pick all off-diagonal blocks by index, p log p, autograd. Peak memory is measured in one fresh process a form:
+highest resident size minus that of the process before the call.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import statistics
 import subprocess
 import sys
@@ -21,9 +25,10 @@ from pathlib import Path
 import torch
 
 from musiclib import MusicLoss
-from musiclib.coding import segment_log_softmax
+from musiclib.coding import segment_log_softmax, segment_softmax
 from musiclib.files import write_json
 from musiclib.record import provenance
+from musiclib.streaming import DEFAULT_TILE, streamed_off_diagonal
 
 TIMED = (512, 64, 32)
 HELD = (128, 102, 80)
@@ -43,17 +48,35 @@ def direct_dense(z1: torch.Tensor, z2: torch.Tensor, segments: int) -> torch.Ten
     return plogp(own) / s + plogp(off) / (s * (s - 1)) - torch.logsumexp(l1 + l2, dim=-1).mean()
 
 
+def tiled_products(a: torch.Tensor, b: torch.Tensor, tile: int) -> None:
+    """The floor's three products, a square of `tile` columns of each view at a time."""
+    grad1, grad2 = torch.empty_like(a), torch.empty_like(b)
+    for r in range(0, a.shape[1], tile):
+        rows = slice(r, r + tile)
+        for c in range(0, b.shape[1], tile):
+            columns = slice(c, c + tile)
+            G = a[:, rows].T @ b[:, columns]
+            grad1[:, rows].addmm_(b[:, columns], G.T, beta=min(c, 1))
+            grad2[:, columns].addmm_(a[:, rows], G, beta=min(r, 1))
+
+
 def make(form: str, n: int, s: int, k: int):
     """A callable that runs the form once, forward and backward."""
     generator = torch.Generator().manual_seed(0)
     z1, z2 = (torch.randn(n, s * k, generator=generator).requires_grad_() for _ in range(2))
+    a, b = z1.detach(), z2.detach()
     if form == "floor":
-        a, b, G = z1.detach(), z2.detach(), torch.randn(s * k, s * k, generator=generator)
+        G = torch.randn(s * k, s * k, generator=generator)
         return lambda: (a.T @ b, b @ G.T, a @ G)
+    if form == "products, tiled":
+        return lambda: tiled_products(a, b, DEFAULT_TILE)
+    if form == "off-diagonal alone":
+        codes = [segment_softmax(z, s).requires_grad_() for z in (a, b)]
+        return lambda: torch.autograd.grad(streamed_off_diagonal(*codes), codes)
     if form == "direct dense":
-        return lambda: direct_dense(z1, z2, s).backward()
+        return lambda: torch.autograd.grad(direct_dense(z1, z2, s), (z1, z2))
     loss = MusicLoss(s, tile=None if form == "default" else int(form.removeprefix("tile ")))
-    return lambda: loss(z1, z2).backward()
+    return lambda: torch.autograd.grad(loss(z1, z2), (z1, z2))
 
 
 def time_forms(forms: list[str], shape: tuple[int, int, int], repeats: int) -> dict[str, list[float]]:
@@ -61,9 +84,9 @@ def time_forms(forms: list[str], shape: tuple[int, int, int], repeats: int) -> d
     calls = {form: make(form, *shape) for form in forms}
     seconds: dict[str, list[float]] = {form: [] for form in forms}
     for turn in range(repeats + 2):
-        for form, call in calls.items():
+        for form in random.Random(turn).sample(forms, len(forms)):
             start = time.perf_counter()
-            call()
+            calls[form]()
             if turn >= 2:  # two turns to warm up
                 seconds[form].append(time.perf_counter() - start)
     return seconds
@@ -99,14 +122,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/loss.json"))
     options = parser.parse_args()
 
-    forms = ["floor", "default", "tile 256", "tile 512", "tile 1024", "tile 2048", "direct dense"]
-    timed = {form: statistics.median(s) for form, s in time_forms(forms, TIMED, options.repeats).items()}
+    parts = ["floor", "products, tiled", "off-diagonal alone", "default"]
+    forms = [*parts, "tile 256", "tile 512", "tile 1024", "tile 2048", "direct dense"]
+    seconds = time_forms(forms, TIMED, options.repeats)
+    timed = {form: statistics.median(s) for form, s in seconds.items()}
+    over = {f: statistics.median(a / b for a, b in zip(s, seconds["floor"], strict=True)) for f, s in seconds.items()}
     held = {form: peak_mebibytes(form, HELD) for form in ("default", "tile 320", "direct dense")}
     result = {
         "timed": {
             "shape": TIMED,
             "median_seconds": timed,
-            "over_floor": {f: t / timed["floor"] for f, t in timed.items()},
+            "over_floor": over,
         },
         "memory": {
             "shape": HELD,
@@ -117,8 +143,8 @@ def main() -> None:
     }
     write_json(options.out, result)
     print(f"(N, S, K) = {TIMED}: median of {options.repeats}, forward and backward")
-    for form, seconds in timed.items():
-        print(f"  {form:13} {1e3 * seconds:8.1f} ms   {seconds / timed['floor']:5.2f} x floor")
+    for form, value in timed.items():
+        print(f"  {form:18} {1e3 * value:8.1f} ms   {over[form]:5.2f} x floor")
     print(f"(N, S, K) = {HELD}: peak memory of a call")
     for form, size in held.items():
         print(f"  {form:13} {size:8.0f} MiB  {held['direct dense'] / size:5.1f} x below dense")

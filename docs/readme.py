@@ -48,12 +48,38 @@ def theorems() -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+def scaling_rows(record: dict) -> dict[str, str]:
+    """Speed against threads, processes, batch and width, one row an encoder."""
+    shown = {
+        "second thread, bfloat16": "a second thread {:.2f} x",
+        "parity, bfloat16": "two gloo processes of one thread over one process of two {:.2f} x",
+        "parity, float32": "the same in float32 {:.2f} x",
+        "slope of views/s over batch": "views/s ~ batch^{:.2f}",
+        "slope of seconds over D": "seconds ~ D^{:.2f}",
+    }
+    return {
+        f"scaling, {encoder} encoder": "; ".join(words.format(values[name]) for name, words in shown.items())
+        for encoder, values in record["found"].items()
+    }
+
+
+def lightly_rows(record: dict) -> dict[str, str]:
+    """Speed against lightly's loop, one row an encoder."""
+    version, goal = record["lightly"], record["goal"]
+    return {
+        f"SimCLR against lightly {version}'s loop, {encoder} encoder (goal {goal:g} x)": (
+            f"{values['musiclib, bfloat16 over it']:.1f} x; in float32 {values['musiclib, float32 over it']:.1f} x "
+            f"({values['lightly at its best']})"
+        )
+        for encoder, values in record["found"].items()
+    }
+
+
 def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
     """The benchmarks' records as one Markdown table."""
-    names = ("loss", "training", "views", "batches_runs", "batches_kills")
-    loss, training, views, runs, kills = (
-        json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in names
-    )
+    names = ("loss", "training", "views", "batches_runs", "batches_kills", "scaling", "lightly")
+    read = (json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in names)
+    loss, training, views, runs, kills, scaling, lightly = read
     seconds, over = loss["timed"]["median_seconds"], loss["timed"]["over_floor"]
     shape = "(N, S, K) = ({}, {}, {})"
     step = views["seconds"]["training step"]["median"]
@@ -79,6 +105,8 @@ def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
         "two views of a batch as a share of step and views": (
             f"{100 * share['ours']:.1f} % (kornia: {100 * share['kornia']:.0f} %)"
         ),
+        **scaling_rows(scaling),
+        **lightly_rows(lightly),
         f"{runs['runs']} notebooks on {runs['jobs']} workers, {runs['failed']} of them made to fail": (
             f"every verdict {'right' if runs['right'] else 'NOT right'}; {runs['overhead_s_median']:.1f} s a run "
             f"beyond its cells (median)"
