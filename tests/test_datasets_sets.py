@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from musiclib.datasets import DatasetMissing, cifar10, fashion_mnist, load
+from musiclib.datasets import DatasetMissing, DatasetUnusable, cifar10, fashion_mnist, load
 from musiclib.datasets.digits import upsample
 from musiclib.datasets.imageset import ImageSet, fewer
 
@@ -314,6 +314,17 @@ def test_a_damaged_archive_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ValueError, match=r"cifar10\.tar\.xz cannot be read as a tar archive"):
         load("cifar10", "train", root=tmp_path / "data", verify=False)
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.bz2", "tar.xz"])
+def test_an_archive_of_which_a_few_bytes_are_left_is_named(tmp_path, suffix):
+    whole, path = tmp_path / f"whole.{suffix}", tmp_path / "data" / f"cifar10.{suffix}"
+    write_tar(whole, tree_entries())
+    path.parent.mkdir()
+    for length in range(20):
+        path.write_bytes(whole.read_bytes()[:length])
+        with pytest.raises(DatasetUnusable, match=rf"cifar10\.{suffix} (cannot be read as a tar|holds no train/CLASS)"):
+            load("cifar10", "train", root=tmp_path / "data", verify=False)
 
 
 @pytest.mark.parametrize(
