@@ -362,6 +362,52 @@ def test_a_flipped_bit_in_a_png_is_seen():
             open_image(damaged)
 
 
+def rewritten(content, change):
+    """A PNG whose unpacked pixels went through `change`, with right check sums."""
+    out, packed, at = content[:8], b"", 8
+    while at < len(content):
+        length = int.from_bytes(content[at : at + 4], "big")
+        kind, data = content[at + 4 : at + 8], content[at + 8 : at + 8 + length]
+        packed += data if kind == b"IDAT" else b""
+        if kind == b"IEND":
+            out += chunk(b"IDAT", zlib.compress(change(zlib.decompress(packed))))
+        out += chunk(kind, data) if kind != b"IDAT" else b""
+        at += 12 + length
+    return out
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_a_png_without_its_last_pixels_is_refused_and_not_filled_with_black(mode):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 13, 3), dtype=np.uint8))
+    image = Image.fromarray(np.arange(65, dtype=np.uint16).reshape(5, 13)) if mode == "I;16" else image.convert(mode)
+    content = encoded(image)
+    whole = open_image(content)
+    assert open_image(rewritten(content, lambda pixels: pixels)).tobytes() == whole.tobytes()
+    assert open_image(rewritten(content, lambda pixels: pixels + b"more")).tobytes() == whole.tobytes()
+    for lost in (1, 10):
+        with pytest.raises(DatasetUnusable, match=r"it holds \d+ bytes of pixels, its header announces \d+"):
+            open_image(rewritten(content, lambda pixels, lost=lost: pixels[:-lost]))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (8, 8), (13, 5), (5, 17)])
+def test_interlaced_pngs_are_read_whole(size):
+    """Adam7: the pixels of every eighth row and column first, then those between them."""
+    width, height = size
+    values = np.random.default_rng(1).integers(0, 256, (height, width), dtype=np.uint8)
+    first = ((0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1))
+    parts = [values[top::down, left::across] for top, down, left, across in first]
+    rows = b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 1)
+    for pixels, whole in ((rows, True), (rows[:-1], False)):
+        ends = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(pixels)), chunk(b"IEND", b"")
+        content = b"\x89PNG\r\n\x1a\n" + b"".join(ends)
+        if whole:
+            assert np.array_equal(np.asarray(open_image(content, "L")), values)
+        else:
+            with pytest.raises(DatasetUnusable, match="bytes of pixels"):
+                open_image(content)
+
+
 def test_an_archived_picture_is_called_by_its_name():
     with pytest.raises(DatasetUnusable, match=r"^set\.tar: a/b\.png cannot be decoded"):
         decode_images([("set.tar: a/b.png", b"x")], size=4)

@@ -10,7 +10,8 @@ I from PNG and PPM      16-bit grey in a wider container: v >> 8
 I elsewhere, F, LAB, others   refused: no fixed range, or no rule
 
 Of several frames or pages the first is read. The EXIF orientation is applied where it is one of 1..8; any other value,
-and EXIF data that cannot be read, are ignored. PNG files are held against their check sums, which Pillow skips.
+and EXIF data that cannot be read, are ignored. PNG files are held against their check sums and their size, which
+Pillow skips.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from musiclib.datasets.png import check_pixels
 from musiclib.datasets.sources import DatasetUnusable, one_line, read_file, shown
 
 Image.init()
@@ -92,6 +94,7 @@ def opened(source: Source) -> Iterator[Image.Image]:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.format == "PNG":
                 image.verify()  # reads the check sums of all chunks and leaves the image unusable
+                check_pixels(content)
             else:
                 yield image
                 return
