@@ -257,6 +257,8 @@ def test_unequal_spreads_have_the_degrees_of_freedom_of_welch_and_satterthwaite(
     )  # t(0.975, 3) from a printed table
     assert (own.mean, own.n) == (pytest.approx(3.0 - 1.05), 2)
     assert welch_difference([1.0, 1.0], [0.5, 0.5]) == Interval(0.5, 0.5, 0.5, 2)
+    one_still = welch_difference([1.0, 1.0], [0.4, 0.6])  # one degree of freedom, that of the group that varies
+    assert one_still.half == pytest.approx(12.706204736432095 * 0.1)
 
 
 def same(found, mean, n):
@@ -279,13 +281,14 @@ def test_too_few_values_have_a_difference_and_no_interval():
 
 @pytest.mark.parametrize(("count", "n"), [(2, 7), (1, 4)])
 def test_a_share_as_low_or_as_high_as_its_interval_says_leaves_the_tails_of_the_binomial(count, n):
-    own = share_interval(count, n)
+    own, narrow = share_interval(count, n), share_interval(count, n, level=0.8)
 
     def chance(p, counts):
         return sum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in counts)
 
     assert chance(own.low, range(count, n + 1)) == pytest.approx(0.025)
     assert chance(own.high, range(count + 1)) == pytest.approx(0.025)
+    assert chance(narrow.high, range(count + 1)) == pytest.approx(0.1)
 
 
 def test_two_seeds_of_one_value_are_told():

@@ -17,8 +17,12 @@ def run_of(version, method="music", seed=0, started=None, **more):
 
 def test_a_version_is_as_old_as_its_first_run_and_its_name_does_not_count():
     late = run_of(OLD, started="2026-11-30T10:00:00+00:00")
-    starts = versions.first_runs([run_of(NEW), run_of(OLD), late])
-    assert starts == DAY
+    book = {"kind": "notebook", "run": "b", "job": "04", "code": {"sources": "later"}, "time": {"started": "2026-12"}}
+    for order in ([book, run_of(NEW), run_of(OLD), late], [late, run_of(OLD), run_of(NEW), book]):
+        starts = versions.first_runs(order)
+        assert starts == DAY
+    assert versions.named("never seen", starts) == "never seen"
+    assert versions.newest(["never seen", OLD], starts) == OLD
     assert versions.newest([OLD, NEW], starts) == NEW
     assert versions.newest([NEW, OLD], starts) == NEW
     assert versions.named(NEW, starts) == "0000, first run 2026-11-05"
@@ -84,7 +88,8 @@ def test_an_untrained_row_that_was_made_again_stands_beside_the_methods_of_its_o
 
 
 def test_a_method_that_was_trained_again_counts_as_it_was_trained_last(tmp_path):
-    lines = [run_of(OLD, "music", 0, linear=0.5), run_of(OLD, "simclr", 0), run_of(NEW, "music", 0, linear=0.6)]
+    others = [run_of(OLD, "simclr", s) for s in range(5)]
+    lines = [run_of(OLD, "music", 0, linear=0.5), *others, run_of(NEW, "music", 0, linear=0.6)]
     found = records.load(write_records(tmp_path, lines)).lines
     assert [r["metrics"]["linear/test/top1"] for r in found if r["method"] == "music"] == [0.6]
 

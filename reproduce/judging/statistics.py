@@ -4,6 +4,7 @@ seeds that changed nothing."""
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -34,7 +35,10 @@ def welch_difference(a: Sequence[float], b: Sequence[float], level: float = LEVE
         return Interval(difference, math.nan, math.nan, n)
     if np.ptp(x) == np.ptp(y) == 0:  # no spread at all, of which scipy makes no interval
         return Interval(difference, difference, difference, n)
-    found = stats.ttest_ind(x, y, equal_var=False).confidence_interval(level)
+    with warnings.catch_warnings():
+        # of a group with equal values scipy fears that they lost their digits
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = stats.ttest_ind(x, y, equal_var=False).confidence_interval(level)
     return Interval(difference, float(found.low), float(found.high), n)
 
 
