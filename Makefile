@@ -1,14 +1,16 @@
 # Two commands on a fresh machine:
 #   make reproduce [PROFILE=quick|cpu|lease|gpu|imagenet]    runs the notebooks of a profile and writes outputs/PROFILE/report.html
 #   make test                                          everything that CI runs
-# Both first create .venv from requirements.lock; a second call finds it in place. PYTHON picks the interpreter (3.11 or newer).
+# and
+#   make site                                          the documentation as pages, into outputs/site
+# All first create .venv from requirements.lock; a second call finds it in place. PYTHON picks the interpreter (3.11 or newer).
 
 PYTHON ?= python3
 PROFILE ?= quick
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: reproduce test install lint proofs mutation clean
+.PHONY: reproduce test install lint proofs mutation site clean
 
 install: .venv/.complete
 
@@ -35,6 +37,11 @@ proofs: .venv/.complete
 
 mutation: .venv/.complete
 	OMP_NUM_THREADS=1 $(BIN)/python -m proofs_checks.mutation $(ARGS)   # ARGS="--rest --minutes 60": everything outside the core
+
+site: .venv/.complete
+	@$(BIN)/python -c 'import furo, myst_parser, sphinx' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock --no-build-isolation -e '.[site]'
+	$(BIN)/python -m sphinx -W --keep-going -q -d outputs/.doctrees docs outputs/site
+	@echo outputs/site/index.html
 
 clean:
 	rm -rf outputs .pytest_cache .ruff_cache .hypothesis
