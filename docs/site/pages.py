@@ -54,7 +54,7 @@ def verdict(claim: dict, formal: dict) -> str:
         part = formal[claim["id"]]["part"]
         said += f", *machine-checked{' in part: ' + part if part else ''}*"
     if claim["corrected"]:
-        said += f". True instead: {claim['corrected']}"
+        said += f". True instead: {claim['corrected'].rstrip('.')}"
     if claim["fair"]:
         said += f". A weaker reading is true: {claim['fair']}"
     return said
@@ -191,9 +191,8 @@ def example(name: str) -> str:
     return f"```python\n{source.strip()}\n```\n\nThe file: [`{name}`]({UP}docs/examples/{name})."
 
 
-PARTS = {
-    f.__name__: f for f in (words, claims, proofs, explorations, tables, figures, notebooks, modules, core, example)
-}
+MAKERS = (words, claims, proofs, explorations, tables, figures, notebooks, modules, core, example)
+PARTS = {make.__name__: make for make in MAKERS}
 
 
 def fill(text: str, depth: int = 0) -> str:
