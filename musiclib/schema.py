@@ -66,6 +66,10 @@ def coerce(value: Any, hint: Any, where: str) -> Any:
         kinds = arguments[:1] * len(value) if arguments[-1:] == (Ellipsis,) else arguments
         if len(kinds) == len(value):
             return tuple(coerce(v, kind, f"{where}[{i}]") for i, (v, kind) in enumerate(zip(value, kinds, strict=True)))
+    elif origin is list and isinstance(value, list):
+        return [coerce(v, arguments[0], f"{where}[{i}]") for i, v in enumerate(value)]
+    elif origin is dict and isinstance(value, dict):
+        return {coerce(k, arguments[0], where): coerce(v, arguments[1], f"{where}.{k}") for k, v in value.items()}
     elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         if math.isfinite(value):
             return float(value)

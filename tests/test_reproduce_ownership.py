@@ -26,7 +26,9 @@ def batch(tmp_path, monkeypatch):
     profile = str(write_profile(tmp_path, [{"notebook": "a"}]))
 
     def run(*arguments, out=tmp_path / "out"):
-        return main(["run", "--profile", profile, "--notebooks", str(tmp_path / "books"), "--out", str(out), *arguments])
+        return main(
+            ["run", "--profile", profile, "--notebooks", str(tmp_path / "books"), "--out", str(out), *arguments]
+        )
 
     return run
 
@@ -48,7 +50,10 @@ def test_a_folder_with_things_of_others_is_refused_by_name_and_left_as_it_is(bat
     before = tree(tmp_path / "out")
     assert batch(*flags) == 2
     said = capsys.readouterr().err
-    assert "holds what this runner did not write: " + own.replace("/x.txt", "").replace("job/notebook.ipynb", "job") in said
+    assert (
+        "holds what this runner did not write: " + own.replace("/x.txt", "").replace("job/notebook.ipynb", "job")
+        in said
+    )
     assert said.count("\n") == 1
     assert tree(tmp_path / "out") == before
 

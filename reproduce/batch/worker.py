@@ -24,7 +24,7 @@ from reproduce import EXECUTED, FAILURE, PARTIAL
 from reproduce.batch.kernel import die_with_parent
 from reproduce.planning.handover import braces
 
-LONGEST = 100  # characters of the name of a folder of sockets: an address has 107, and /k-12345 is added
+LONGEST = 98  # characters of the name of a folder of sockets: an address has 107, and /k-12345 is added
 
 
 def kernel_manager(folder: str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import sys
 from pathlib import Path
 
@@ -70,6 +71,9 @@ def write_pages(result: Path) -> None:
             stale.append(path)
     if not stale:
         return
+    if os.path.expanduser("~") == "~":  # a user without a home, of which nbconvert would ask for templates
+        for name in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR"):
+            os.environ.setdefault(name, str(Path(result) / ".jupyter"))
     make = exporter()
     for path in stale:
         try:
