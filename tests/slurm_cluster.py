@@ -77,6 +77,21 @@ def wait_until(true, seconds: float, what: str) -> None:
         time.sleep(0.1)
 
 
+def requeue(job: str) -> None:
+    """Stop a job and have it started again, as a preemption does; SLURM itself would hold it back for two minutes."""
+
+    def again() -> bool:
+        ask("scontrol", "update", f"jobid={job}", "StartTime=now")
+        return "Restarts=1" in ask("scontrol", "show", "job", job) and running(job)
+
+    ask("scontrol", "requeue", job)
+    wait_until(again, 200, f"job {job} at work again")
+
+
+def running(job: str) -> bool:
+    return ask("squeue", "-h", "-j", job, "-o", "%T") == "RUNNING"
+
+
 @contextlib.contextmanager
 def one_node() -> Iterator[Path]:
     """The cluster, up; its folder, with the daemons' logs. SLURM_CONF names it to every child of this process."""
