@@ -1,17 +1,19 @@
 """Does the runner lose anything? Many short runs side by side, and random kills with real training.
 
     python benchmarks/batches.py runs --count 40 --jobs 2       # no lost run, no wrong "done"; overhead of a run
-    python benchmarks/batches.py kills --kills 20               # kill -9 of runner, worker, kernel, training processes
+    python benchmarks/batches.py kills --kills 100              # kill -9 of runner, worker, kernel, training, SLURM job
 
 `runs` executes notebooks of which some raise, die or forget their record, and checks every verdict. `kills` runs two
-trainings (one in a notebook, one of two processes under torchrun), kills a random process of the batch at a random
-moment, resumes, and so on; at the end the tables must equal, byte for byte, those of an undisturbed batch, and every
-JSON file must be whole. What came out is kept in benchmarks/results/batches_runs.json and batches_kills.json.
+trainings (one in a notebook, one of two processes under torchrun), kills a random process of the batch at random
+moments, resumes, and so on; at the end the tables must equal, byte for byte, those of an undisturbed batch, and every
+JSON file must be whole. Where SLURM and munge are installed every other round runs on a cluster of one node, and its
+jobs are among what is killed. What came out is kept in benchmarks/results/batches_runs.json and batches_kills.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import statistics
@@ -25,11 +27,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import psutil  # noqa: E402
+import slurm_cluster  # noqa: E402
 from reproduce_fixtures import PARAMETERS, write_notebook, write_profile  # noqa: E402
 
 from musiclib.files import write_json  # noqa: E402
 from musiclib.record import now, provenance  # noqa: E402
-from reproduce.batch import executors, runner  # noqa: E402
+from reproduce.batch import executors, runner, slurm  # noqa: E402
 from reproduce.batch.processes import RESULT, marked  # noqa: E402
 from reproduce.judging import records  # noqa: E402
 from reproduce.planning.plan import build  # noqa: E402
@@ -76,24 +79,30 @@ def many_runs(count: int, jobs: int) -> dict:
     }
 
 
+TRAINS = """
+from musiclib.config import TrainConfig
+from musiclib.pretrain import run
+from musiclib.studies.results import Results
+nb = Results("trains", out, seed=seed)
+for s in (seed, seed + 1):
+    config = TrainConfig(dataset="digits", encoder="tiny", epochs=epochs, batch=128, seed=s, precision="float32",
+                         options={"segments": 4, "units": 8, "projector": [64]})
+    nb.trained.append(config.hash())
+    run(config, nb.runs / config.hash(), wait=True, checkpoint_seconds=0.5)  # kills meet runs that go on half-way
+nb.finish()
+"""
+SLURM = ["--executor", "slurm", "--slurm", "mem_gb=1", "--slurm", "gpus_per_node=0"]
+
+
 def training_profile(base: Path, epochs: int) -> list[str]:
     """Two small trainings; the arguments of `python -m reproduce run` for them."""
     small = {"segments": 4, "units": 8, "projector": [64]}
+    parameters = PARAMETERS + "epochs: int = 1\n"
+    write_notebook(base / "notebooks", "trains", TRAINS, parameters=parameters, record=False)
     profile = write_profile(
         base,
         [
-            {
-                "notebook": "03_pretrain_and_evaluate",
-                "minutes": 0.3,
-                "parameters": {
-                    "dataset": "digits",
-                    "encoder": "tiny",
-                    "epochs": epochs,
-                    "batch": 128,
-                    "seeds": 2,
-                    "options": small,
-                },
-            },
+            {"notebook": "trains", "minutes": 0.3, "parameters": {"epochs": epochs}},
             {
                 "pretrain": "two_processes",
                 "processes": 2,
@@ -102,7 +111,7 @@ def training_profile(base: Path, epochs: int) -> list[str]:
             },
         ],
     )
-    return ["--profile", str(profile), "--threads", "1", "--jobs", "2"]
+    return ["--profile", str(profile), "--notebooks", str(base / "notebooks"), "--threads", "2", "--jobs", "2"]
 
 
 def start(arguments: list[str], out: Path) -> subprocess.Popen:
@@ -129,8 +138,9 @@ def broken_files(out: Path) -> list[str]:
     return bad
 
 
-def many_kills(kills: int, epochs: int, seed: int) -> dict:
-    """Kill, resume, and so on; what was killed, and what showed at the end (nothing, if all is right)."""
+def many_kills(kills: int, epochs: int, seed: int, minutes: float) -> dict:
+    """Kill, resume, and so on, until so many kills or minutes; what was killed, and what showed at the end (nothing, if
+    all is right)."""
     rng, base = random.Random(seed), Path(tempfile.mkdtemp(prefix="kills-"))
     arguments = training_profile(base, epochs)
     began = time.monotonic()
@@ -138,31 +148,20 @@ def many_kills(kills: int, epochs: int, seed: int) -> dict:
     assert first.returncode == 0, said
     length, wanted = time.monotonic() - began, tables_of(base / "quiet")
     print(f"undisturbed: {length:.0f} s, {len(wanted)} table files", flush=True)
-    done, rounds, wrong, victims = 0, 0, [], []
-    while done < kills:
-        rounds += 1
-        out, code = base / f"round{rounds}", None
-        while code != 0:
-            process = start(arguments, out)
-            if done < kills:
-                time.sleep(rng.uniform(0.5, max(2.0, 0.7 * length)))
-                if process.poll() is None:
-                    victims.append(kill_one(process, out, rng, victims))
-                    done += 1
-            said, _ = process.communicate()
-            code = process.returncode
-            if code not in (0, 1, -9):
-                wrong.append(f"round {rounds}: exit code {code}: {said[-500:]}")
-                break
-        wrong += [f"round {rounds}: {b}" for b in broken_files(out)]
-        if marked(RESULT, str(out)):
-            wrong.append(f"round {rounds}: processes left")
-        if tables_of(out) != wanted:
-            wrong.append(f"round {rounds}: tables differ from the undisturbed ones")
-        print(f"round {rounds}: {done} kills so far, {len(wrong)} wrong", flush=True)
+    rounds, wrong, victims = 0, [], []
+    with contextlib.ExitStack() as stack:
+        if not slurm_cluster.missing():
+            stack.enter_context(slurm_cluster.one_node())
+        while len(victims) < kills and time.monotonic() - began < 60 * minutes:
+            rounds += 1
+            on_slurm = rounds % 2 == 0 and not slurm_cluster.missing()
+            wrong += one_round(base / f"round{rounds}", arguments, on_slurm, kills, length, rng, victims)
+            if tables_of(base / f"round{rounds}") != wanted:
+                wrong.append(f"round {rounds}: tables differ from the undisturbed ones")
+            print(f"round {rounds}: {len(victims)} kills so far, {len(wrong)} wrong", flush=True)
     return {
         "right": not wrong,
-        "kills": done,
+        "kills": len(victims),
         "rounds": rounds,
         "undisturbed_s": round(length, 1),
         "victims": {v: victims.count(v) for v in sorted(set(victims))},
@@ -170,27 +169,57 @@ def many_kills(kills: int, epochs: int, seed: int) -> dict:
     }
 
 
-def kill_one(process: subprocess.Popen, out: Path, rng: random.Random, victims: list[str]) -> str:
-    """SIGKILL the runner or one of the batch's processes, of a kind that was killed least so far; what it was."""
-    kinds: dict[str, list[psutil.Process]] = {"runner": [psutil.Process(process.pid)]}
+def one_round(
+    out: Path, arguments: list[str], on_slurm: bool, kills: int, length: float, rng: random.Random, victims: list[str]
+) -> list[str]:
+    """One batch, killed up to eight times and resumed until it is done; what is wrong with what it left."""
+    code, wrong, left = None, [], 8
+    while code != 0:
+        process = start([*arguments, *(SLURM if on_slurm else [])], out)
+        while left and len(victims) < kills and process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(rng.uniform(0.5, max(2.0, 0.6 * length)))
+            if process.poll() is None:
+                victims.append(kill_one(process, out, rng, victims, on_slurm))
+                left -= 1
+        said, _ = process.communicate()
+        code = process.returncode
+        if code not in (0, 1, -9):
+            return [f"{out.name}: exit code {code}: {said[-500:]}"]
+    wrong += [f"{out.name}: {b}" for b in broken_files(out)]
+    if marked(RESULT, str(out)) or (on_slurm and slurm.alive(slurm.queue(), slurm.mark(out))):
+        wrong.append(f"{out.name}: processes left")
+    return wrong
+
+
+KINDS = (
+    ("reproduce.batch.worker", "worker"),
+    ("reproduce.batch.kernel", "kernel"),
+    ("torch.distributed", "torchrun"),
+    ("musiclib.pretrain", "training"),
+)
+
+
+def kill_one(process: subprocess.Popen, out: Path, rng: random.Random, victims: list[str], on_slurm: bool) -> str:
+    """SIGKILL the runner, one of the batch's processes or one of its SLURM jobs, of a kind that was killed least so
+    far; what it was."""
+    place = " on SLURM" if on_slurm else ""
+    kinds: dict[str, list] = {"runner" + place: [psutil.Process(process.pid)]}
     for p in marked(RESULT, str(out.resolve())):
-        try:
+        with contextlib.suppress(psutil.Error):
             text = " ".join(p.cmdline())
-        except psutil.Error:
-            continue
-        for word, kind in (
-            ("reproduce.batch.worker", "worker"),
-            ("reproduce.batch.kernel", "kernel"),
-            ("torch.distributed", "torchrun"),
-            ("musiclib.pretrain", "training"),
-        ):
-            if word in text:
-                kinds.setdefault(kind, []).append(p)
-                break
+            if kind := next((kind for word, kind in KINDS if word in text), ""):
+                kinds.setdefault(kind + place, []).append(p)
+    if on_slurm and (jobs := slurm.alive(slurm.queue(), slurm.mark(out))):
+        kinds["SLURM job"] = jobs
     least = min(map(victims.count, kinds))
     kind = rng.choice(sorted(k for k in kinds if victims.count(k) == least))
+    victim = rng.choice(kinds[kind])
     try:
-        rng.choice(kinds[kind]).kill()
+        if kind == "SLURM job":
+            slurm_cluster.ask("scancel", "--signal=KILL", "--full", victim)
+        else:
+            victim.kill()
     except psutil.NoSuchProcess:
         return f"{kind} (too late)"
     return kind
@@ -206,12 +235,14 @@ def main() -> int:
     p.add_argument("--kills", type=int, default=20)
     p.add_argument("--epochs", type=int, default=30)
     p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--minutes", type=float, default=60.0, help="start no further round after so long (default 60)")
     for p in commands.choices.values():
         p.add_argument("--out", type=Path, help="record (default benchmarks/results/batches_COMMAND.json)")
     args = top.parse_args()
-    found = (
-        many_runs(args.count, args.jobs) if args.command == "runs" else many_kills(args.kills, args.epochs, args.seed)
-    )
+    if args.command == "runs":
+        found = many_runs(args.count, args.jobs)
+    else:
+        found = many_kills(args.kills, args.epochs, args.seed, args.minutes)
     print(json.dumps(found))
     out = args.out or ROOT / "benchmarks" / "results" / f"batches_{args.command}.json"
     write_json(out, {**provenance(), "date": now(), **found})

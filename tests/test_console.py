@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from musiclib import console
+from musiclib.pretrain import __main__ as pretrain_command
 from musiclib.pretrain import processes
 from reproduce import ROOT
 
@@ -133,6 +135,24 @@ def test_wrong_arguments_are_two_and_one_line(tmp_path, monkeypatch, capsys, mod
     said = capsys.readouterr().err
     assert (code, said.count("\n")) == (2, 1), said
     assert told in said
+
+
+def test_the_documented_exit_codes_are_those_of_the_commands(capsys):
+    rows = [r.split("|")[1:4] for r in (ROOT / "reproduce" / "README.md").read_text(encoding="utf-8").splitlines()
+            if r.startswith(("| `python -m", "| all three"))]  # fmt: skip
+    documented = {(command.strip(" `"), int(code)) for command, codes, _ in rows for code in codes.split(",")}
+    for module in (PRETRAIN, REPRODUCE, PROOFS):
+        codes = {code for command, code in documented if command in ("all three", f"python -m {module}")}
+        main = __import__(f"{module}.__main__", fromlist=["main"]).main
+        with pytest.raises(SystemExit) as stop:
+            main(["--help"])
+        told = " ".join(capsys.readouterr().out.lower().split())
+        told = told[told.index("exit status" if module == PROOFS else "exit codes") :]
+        assert stop.value.code == 0
+        assert codes == {int(number) for number in re.findall(r"\b(\d{1,3})\b(?=[^)]*)", told) if int(number) < 200}
+    assert set(pretrain_command.EXIT.values()) | {0} == {
+        c for m, c in documented if m in ("all three", f"python -m {PRETRAIN}")
+    }
 
 
 @pytest.mark.parametrize("module", [PRETRAIN, REPRODUCE, PROOFS])

@@ -25,7 +25,6 @@ from reproduce.planning.plan import build
 pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(bool(slurm_cluster.missing()), reason=slurm_cluster.missing()),
-    pytest.mark.xdist_group("slurm"),
 ]
 pytest.importorskip("submitit")
 
@@ -237,3 +236,10 @@ def test_the_reason_for_the_skip_names_what_is_missing(monkeypatch):
     monkeypatch.setattr(slurm_cluster, "PLACES", os.devnull)
     assert "munged, slurmctld" in slurm_cluster.missing()
     assert Path(slurm_cluster.__file__).is_file()
+
+
+def test_a_cluster_without_gpus_is_asked_for_none(tmp_path):
+    spec = {"threads": 1, "processes": 2, "nodes": 1}
+    assert slurm.Slurm(tmp_path, 1).asked(spec, minutes=1)["gpus_per_node"] == 2
+    assert "gpus_per_node" not in slurm.Slurm(tmp_path, 1, {"gpus_per_node": 0}).asked(spec, minutes=1)
+    assert "gpus_per_node" not in slurm.Slurm(tmp_path, 1, {"slurm_gres": "gpu:a100:2"}).asked(spec, minutes=1)

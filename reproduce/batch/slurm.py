@@ -179,8 +179,9 @@ class Slurm:
             if name not in known:
                 raise ValueError(f"--slurm {name}={value}: no such option; known: {', '.join(sorted(known - OURS))}")
             whole = name in ("timeout_min", "cpus_per_task", "gpus_per_node")
-            if whole and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise ValueError(f"--slurm {name}={value} must be a whole number, at least 1")
+            least = 0 if name == "gpus_per_node" else 1
+            if whole and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+                raise ValueError(f"--slurm {name}={value} must be a whole number, at least {least}")
             if name == "mem_gb" and (not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0):
                 raise ValueError(f"--slurm {name}={value} must be a number above 0")
 
@@ -205,9 +206,10 @@ class Slurm:
             options["gpus_per_node"] = processes
         if {"slurm_mem", "slurm_mem_per_cpu", "slurm_mem_per_gpu"} & set(self.options):
             del options["mem_gb"]
-        if "slurm_gres" in self.options or self.options.get("gpus_per_node") == 0:
+        options |= self.options
+        if "slurm_gres" in self.options or options.get("gpus_per_node") == 0:  # 0: the job's processes share its cores
             options.pop("gpus_per_node", None)
-        return options | self.options
+        return options
 
     def start(self, spec_path: Path, token: str, minutes: float):
         spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
