@@ -178,7 +178,7 @@ def one_round(
         process = start([*arguments, *(SLURM if on_slurm else [])], out)
         while left and len(victims) < kills and process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(rng.uniform(0.5, max(2.0, 0.6 * length)))
+                process.wait(rng.uniform(0.5, max(2.0, 0.4 * length)))
             if process.poll() is None:
                 victims.append(kill_one(process, out, rng, victims, on_slurm))
                 left -= 1

@@ -28,7 +28,7 @@ def note(path: str | os.PathLike) -> None:
     path = Path(path)
     listed = files.read_json(path.parent / MARK)
     listed = listed if isinstance(listed, dict) else {}
-    files.write_json(path.parent / MARK, {**listed, path.name: digest_of(path)})
+    files.write_json(path.parent / MARK, dict(sorted({**listed, path.name: digest_of(path)}.items())))
 
 
 def clear(folder: str | os.PathLike, keep: set[str] | None = None) -> None:

@@ -100,6 +100,7 @@ def test_stale_tables_go_and_tables_of_others_stay(tmp_path):
     for name in ("old.md", "kept.md"):
         files.write_text(folder / name, name)
         written.note(folder / name)
+    assert list(files.read_json(folder / written.MARK)) == ["kept.md", "old.md"], "whatever the order of writing"
     (folder / "foreign.md").write_text("x")
     files.write_text(folder / "edited.md", "ours")
     written.note(folder / "edited.md")

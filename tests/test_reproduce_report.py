@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from reproduce_fixtures import training_record, write_records
 
+from musiclib import written
 from reproduce import NOTEBOOKS
 from reproduce.judging import evidence, pages, records, report, tables, verdicts
 
@@ -188,10 +189,13 @@ def test_what_notebooks_checked_themselves_is_listed(read):
 
 def test_tables_are_written_as_markdown_and_latex_too_and_stale_ones_go(page):
     folder = page.parent / "tables"
-    (folder / "old.md").write_text("x")
+    (folder / "old.md").write_text("of an earlier run")
+    written.note(folder / "old.md")
+    (folder / "own.md").write_text("of the author")
     report.write(page.parent, others=[])
     (table,) = tables.build(records.load(page.parent).lines)
-    assert sorted(p.name for p in folder.iterdir()) == [f"{table.id}.md", f"{table.id}.tex"]
+    assert sorted(p.name for p in folder.glob("[a-z]*")) == [f"{table.id}.md", f"{table.id}.tex", "own.md"]
+    (folder / "own.md").unlink()
     assert (folder / f"{table.id}.md").read_text() == tables.markdown(table)
 
 
