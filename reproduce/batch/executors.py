@@ -1,8 +1,8 @@
 """Where jobs run: on this machine, or on a SLURM cluster (slurm.py). Both start the same worker in the same way.
 
 An executor has `slots`, `threads` (of a job, or None) and `start(spec) -> handle`; a handle has `started()`, `poll()`
-(None until it is over, else an exit code), `told` (why it ended, where not by itself), `stop()`, which asks for the
-end, `settle()`, which waits for it, and `memory_mb()`. The runner knows nothing else of either.
+(None until it is over, else an exit code), `kind` and `told` (how and why it ended, where not by itself), `stop()`,
+which asks for the end, `settle()`, which waits for it, and `memory_mb()`. The runner knows nothing else of either.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def launch(spec_path: Path) -> subprocess.Popen:
 
 
 class LocalHandle:
-    told = ""
+    kind, told = "killed", ""
 
     def __init__(self, spec_path: Path, token: str):
         self.token, self.process = token, launch(spec_path)
@@ -103,6 +103,8 @@ def supervise(spec_path: str) -> int:
 
 class NotStarted:
     """A job that no scheduler took: over at once, with the reason."""
+
+    kind = "not started"
 
     def __init__(self, told: str):
         self.told = told

@@ -355,7 +355,7 @@ class Batch:
             ended = f"the worker was killed by signal {-code}" if code < 0 else f"the worker ended with code {code}"
             ended = attempt.handle.told or ended
             failure = {
-                "kind": "no record" if code == 0 else "killed",
+                "kind": "no record" if code == 0 else attempt.handle.kind,
                 "message": reason if code == 0 else ended,
                 "cell": None,
             }

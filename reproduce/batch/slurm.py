@@ -96,6 +96,8 @@ class Controller:
 class SlurmHandle:
     """One job in the queue. told: why it ended, where SLURM and not the worker has ended it."""
 
+    kind = "killed"
+
     def __init__(self, job, controller: Controller | None):
         self.job, self.controller, self.told = job, controller, ""
         self.over: float | None = None
@@ -220,5 +222,6 @@ class Slurm:
             with contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):  # it prints what it also raises
                 job = self.executor.submit(supervise, str(spec_path))
         except Exception as error:  # sbatch's refusal, a full disk, an option that only sbatch can judge
-            return NotStarted(f"sbatch: {' '.join(str(error).split()) or type(error).__name__}")
+            words = " ".join(line.removeprefix("sbatch: ") for line in str(error).splitlines()) or type(error).__name__
+            return NotStarted(f"sbatch: {words}")
         return SlurmHandle(job, self.controller)
