@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from musiclib.plugins import is_outside, is_path, source, unchanged
 from musiclib.schema import NotYaml, build, canonical, check_types, read_mapping, read_yaml
 
 UNTRAINED = ("random", "pixels")
@@ -43,15 +44,18 @@ class TrainConfig:
     """One pre-training run. Unknown names, wrong types and impossible values are errors that name the field."""
 
     method: str = "music"
-    """A name in `musiclib.methods.METHODS`, `supervised` (cross-entropy, a reference row), `random` or `pixels`."""
+    """A name in `musiclib.methods.METHODS`, `supervised` (cross-entropy, a reference row), `random` or `pixels`, or
+    package.module:Class from outside."""
     options: dict[str, Any] = field(default_factory=dict)
     """Fields of the method's own options dataclass; what is not named keeps its default."""
     dataset: str = "cifar10"
-    """A name that `musiclib.datasets.load` knows, or imagenet:PATH, a tree that worker processes stream."""
+    """A name that `musiclib.datasets.load` knows, package.module:load among them, or imagenet:PATH, a tree that worker
+    processes stream."""
     dataset_options: dict[str, Any] = field(default_factory=dict)
     """Further keyword arguments of `musiclib.datasets.load`."""
     encoder: str = "compact"
-    """tiny, compact, resnet18 or resnet50 (`musiclib.encoders`). compact: what two CPU cores can train in minutes."""
+    """A name in `musiclib.encoders.ENCODERS`, package.module:factory or timm:NAME. compact: what two CPU cores can
+    train in minutes."""
     epochs: int = 8
     """Passes over the training set. 8 passes of the compact encoder over CIFAR-10 take minutes on two cores."""
     batch: int = 512
@@ -86,6 +90,10 @@ class TrainConfig:
     """How many epochs are scored by nearest neighbours on a held-out part of the training set, into the curve. None:
     as many as cost 2 % of the run, ten at most (`musiclib.pretrain.accuracy`)."""
 
+    plugins: dict[str, str] = field(default_factory=dict)
+    """Of a stored run: what comes from outside, by name, and its source (`musiclib.plugins.source`). Filled in by
+    `resolved`; given and no longer true, it is an error."""
+
     def __post_init__(self) -> None:
         check_types(self, "TrainConfig")
         lr, decay = OPTIMISER_DEFAULTS[self.optimiser]
@@ -118,24 +126,35 @@ class TrainConfig:
         return cls.from_dict(read_mapping(path, empty=True))
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON values; `from_dict` gives the same configuration back."""
-        return json.loads(canonical(dataclasses.asdict(self)))
+        """All fields as JSON values, `plugins` only where there are some; `from_dict` gives the same configuration
+        back."""
+        values = json.loads(canonical(dataclasses.asdict(self)))
+        if not self.plugins:
+            del values["plugins"]
+        return values
 
     def resolved(self) -> TrainConfig:
-        """The same run with every default of the method's options written out; errors for options it does not have."""
+        """The same run with every default of the method's options and the source of every plug-in written out; errors
+        for options it does not have, and for a plug-in that is missing or has changed."""
+        outside = {
+            name: source(name, what)
+            for what, name in (("method", self.method), ("encoder", self.encoder), ("dataset", self.dataset))
+            if is_outside(name)
+        }
+        unchanged(self.plugins, outside)
         _, options = method_class(self.method)
         filled = (
             {} if options is None else dataclasses.asdict(build(options, self.options, f"options of {self.method}"))
         )
         if options is None and self.options:
             raise ValueError(f"method {self.method!r} takes no options; got {sorted(self.options)}")
-        return dataclasses.replace(self, options=json.loads(canonical(filled)))
+        return dataclasses.replace(self, options=json.loads(canonical(filled)), plugins=outside)
 
     def hash(self) -> str:
         """12 hexadecimal digits of the SHA-256 of the resolved configuration.
 
-        `watch` and `decay_all` count only where they are asked for, so that runs that were made before they existed
-        keep their names.
+        The source of a plug-in is part of it: a changed source is another run. `watch` and `decay_all` count only where
+        they are asked for, so that runs that were made before they existed keep their names.
         """
         values = self.resolved().to_dict()
         for name, unasked in (("watch", None), ("decay_all", False)):
@@ -152,6 +171,10 @@ def method_class(name: str) -> tuple[type | None, type | None]:
     """The method's class and options class; (None, None) for the untrained reference rows."""
     if name in UNTRAINED:
         return None, None
+    if is_path(name):
+        from musiclib.methods.base import outside_method
+
+        return outside_method(name)
     from musiclib.methods import METHODS
 
     if name == "supervised" and name not in METHODS:
@@ -159,7 +182,7 @@ def method_class(name: str) -> tuple[type | None, type | None]:
 
         return Supervised, SupervisedOptions
     if name not in METHODS:
-        known = ", ".join([*METHODS, "supervised", *UNTRAINED])
+        known = ", ".join([*METHODS, "supervised", *UNTRAINED, "package.module:Class"])
         raise ValueError(f"method {name!r} is not known; it has to be one of: {known}")
     return METHODS[name]
 

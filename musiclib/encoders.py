@@ -1,20 +1,26 @@
 """Residual encoders and multi-layer perceptrons; plain torch, no torchvision.
 
-Four encoders share one class: 'tiny' and 'compact' halve the image in their first convolution and spend their work
+Five encoders share one class: 'tiny' and 'compact' halve the image in their first convolution and spend their work
 where maps are small, which is what two CPU cores can afford; 'resnet18' keeps the full resolution of 32-pixel images
-(3x3 stem, no max-pooling); 'resnet50' is the ImageNet network (7x7 stem, max-pooling, bottleneck blocks with the stride
-in the 3x3). He et al., "Deep residual learning for image recognition", CVPR 2016.
+(3x3 stem, no max-pooling); 'resnet18_imagenet' and 'resnet50' are the ImageNet networks (7x7 stem, max-pooling;
+bottleneck blocks have the stride in the 3x3). He et al., "Deep residual learning for image recognition", CVPR 2016.
+
+Others come from outside: `package.module:factory`, where factory(channels) returns a module that maps (N, channels, H,
+W) to (N, module.features), or `timm:NAME`, a network of timm with fresh weights and without its classifier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from musiclib import plugins
 from musiclib.distributed import BatchNorm1d, BatchNorm2d
 
 
@@ -130,6 +136,10 @@ ENCODERS: dict[str, dict] = {
         "pooled_shortcut": True,
     },
     "resnet18": {"stem": (3, 1, 64), "widths": (64, 128, 256, 512), "depths": (2, 2, 2, 2), "strides": (1, 2, 2, 2)},
+    "resnet18_imagenet": {
+        "stem": (7, 2, 64), "pool": True, "widths": (64, 128, 256, 512), "depths": (2, 2, 2, 2),
+        "strides": (1, 2, 2, 2),
+    },
     "resnet50": {
         "stem": (7, 2, 64), "pool": True, "block": Bottleneck, "zero_init_residual": True,
         "widths": (64, 128, 256, 512), "depths": (3, 4, 6, 3), "strides": (1, 2, 2, 2),
@@ -137,15 +147,56 @@ ENCODERS: dict[str, dict] = {
 }  # fmt: skip
 
 
-def build_encoder(name: str, channels: int = 3) -> ResNet:
-    """An encoder with fresh weights: (N, channels, H, W) -> (N, encoder.features) float32, not negative.
+def build_encoder(name: str, channels: int = 3) -> nn.Module:
+    """An encoder with fresh weights: (N, channels, H, W) -> (N, encoder.features); ours give float32, not negative.
 
-    name: 'tiny' (128 features), 'compact' (256), 'resnet18' (512; 3x3 stem, for small images), 'resnet50' (2048;
-    ImageNet). Weights come from torch's global generator: seed it around the call (`pretrain` does).
+    name: 'tiny' (128 features), 'compact' (256), 'resnet18' (512; 3x3 stem, for small images), 'resnet18_imagenet'
+    (512), 'resnet50' (2048), `package.module:factory` or `timm:NAME`. Weights come from torch's global generator: seed
+    it around the call (`pretrain` does). Raises PluginError for an encoder from outside that is none.
     """
+    if plugins.is_outside(name):
+        return _outside_encoder(name, channels)
     if name not in ENCODERS:
-        raise ValueError(f"encoder={name!r}: unknown; known: {sorted(ENCODERS)}")
+        raise ValueError(f"encoder={name!r}: unknown; known: {sorted(ENCODERS)}, package.module:factory and timm:NAME")
     return ResNet(channels, **ENCODERS[name])
+
+
+class Timm(nn.Module):
+    """A network of timm without its classifier: (N, channels, H, W) -> (N, features), pooled as it pools itself."""
+
+    def __init__(self, name: str, channels: int):
+        super().__init__()
+        timm, title = plugins.module_of_timm(name), f"encoder {name!r}"
+        known = {"pretrained": False, "num_classes": 0, "in_chans": channels}
+        self.network = plugins.call(title, timm.create_model, name.removeprefix("timm:"), **known)
+        self.features = getattr(self.network, "head_hidden_size", None) or self.network.num_features
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n features"]:
+        return self.network(x)
+
+
+def _outside_encoder(name: str, channels: int) -> nn.Module:
+    title = f"encoder {name!r}"
+    if name.startswith("timm:"):
+        encoder: Any = Timm(name, channels)
+    else:
+        encoder = plugins.call(title, plugins.find(name, "encoder"), channels)
+    if not isinstance(encoder, nn.Module):
+        raise plugins.PluginError(f"{title} made a {type(encoder).__name__}; it has to be a torch.nn.Module")
+    features = getattr(encoder, "features", None)
+    if not isinstance(features, int) or isinstance(features, bool) or features < 1:
+        raise plugins.PluginError(f"{title} needs an attribute features, the number of its outputs; it is {features!r}")
+    encoder.register_forward_hook(partial(_check_features, title))
+    return encoder
+
+
+def _check_features(title: str, encoder: nn.Module, images: tuple, output: Any) -> None:
+    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    if shape != (len(images[0]), encoder.features):
+        raise plugins.PluginError(
+            f"{title} gave {shape} for {len(images[0])} images; it has to be (N, features) with features = "
+            f"{encoder.features}"
+        )
 
 
 def mlp(widths: Sequence[int], *, bias_last: bool = True, norm_last: bool = False) -> nn.Sequential:

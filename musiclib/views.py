@@ -32,6 +32,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from musiclib import plugins
+
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601 weights of grey, as in PIL, torchvision and kornia
 _YIQ = ((0.299, 0.587, 0.114), (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135))
 _ATTEMPTS = 10  # crops tried before the fallback, as in torchvision
@@ -138,8 +140,17 @@ PRESETS: dict[str, tuple[ViewConfig, ViewConfig]] = {
 }
 
 
+_OUTSIDE = ViewConfig(size=32, crop_scale=(0.2, 1.0), flip=0.5, **_JITTER)
+
+
 def view_preset(dataset: str) -> tuple[ViewConfig, ViewConfig]:
-    """The two view configurations of a data set; what follows a colon in its name ('folder:/some/path') is ignored."""
+    """The two view configurations of a data set; what follows a colon in its name ('folder:/some/path') is ignored.
+
+    Sets from outside ('package.module:load') are shown at 32 pixels, grey or in colour, with the operations of CIFAR-10
+    and mean 0.5; a configuration's `views` say what fits them better.
+    """
+    if plugins.is_path(dataset):
+        return _OUTSIDE, _OUTSIDE
     key = dataset.split(":", 1)[0]
     if key not in PRESETS:
         raise ValueError(f"dataset={dataset!r}: no views are preset for it; known: {sorted(PRESETS)}")

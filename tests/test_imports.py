@@ -25,7 +25,9 @@ THEORY = ("01_the_theory_in_pictures", "02_beyond_linear_correlation")
 FLOORS = {
     "musiclib": (
         ("finite", "distributed", "coding", "information", "schema", "files", "statistics", "installed", "console"),
-        ("joint", "streaming", "encoders", "views", "record", "written"),
+        ("record", "written"),
+        ("plugins",),
+        ("joint", "streaming", "encoders", "views"),
         ("objective", "datasets"),
         ("methods",),
         ("config", "monitor", "evaluate"),

@@ -5,8 +5,8 @@
     train, validation = validation_split(train, 0.1)
 
 Names: attributes (rendered, known factors), digits (ships with scikit-learn), fashion_mnist, cifar10, cifar100, svhn,
-stl10, medmnist:NAME, and folder:PATH for any tree of images. Trees too large for memory are read by
-`musiclib.datasets.stream`.
+stl10, medmnist:NAME, folder:PATH for any tree of images, and package.module:load for a set of your own
+(`musiclib.datasets.outside`). Trees too large for memory are read by `musiclib.datasets.stream`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from musiclib import plugins
 from musiclib.datasets import attributes, cifar10, cifar100, digits, fashion_mnist, folders, medmnist, stl10, svhn
 from musiclib.datasets.imageset import ImageSet, validation_split, warn_of_one_class
 from musiclib.datasets.options import check_options
 from musiclib.datasets.origin import Origin
+from musiclib.datasets.outside import outside_set
 from musiclib.datasets.sources import DatasetMissing, DatasetUnusable, Unlabelled, data_root
 from musiclib.datasets.workers import LostWorker
 
@@ -49,8 +51,9 @@ PREFIXES = ("medmnist:NAME", "folder:PATH")
 def load(name: str, split: str = "train", *, root: str | Path | None = None, **options: Any) -> ImageSet:
     """A set of images, decoded, in memory.
 
-    name     'attributes', 'digits', 'fashion_mnist', 'cifar10', 'cifar100', 'svhn', 'stl10', 'medmnist:NAME' or
-             'folder:PATH' (PATH absolute, or relative to the working directory, or to the root)
+    name     'attributes', 'digits', 'fashion_mnist', 'cifar10', 'cifar100', 'svhn', 'stl10', 'medmnist:NAME',
+             'folder:PATH' (PATH absolute, or relative to the working directory, or to the root), or
+             'package.module:load' (`musiclib.datasets.outside`)
     split    'train' or 'test'
     root     the folder to look in; default $MUSICLIB_DATA, else ./data. Sets that ship or are rendered ignore it.
     options  those of the set's own `load` or `find` (attributes: samples, seed, size, label, ...)
@@ -76,7 +79,7 @@ def identity(name: str, split: str = "train", *, root: str | Path | None = None,
 
 def known(name: str) -> bool:
     """Whether `load` has a reader for this name (which says nothing about whether the data are there)."""
-    return name in NAMES or (name.partition(":")[0] in NAMED and ":" in name)
+    return name in NAMES or (name.partition(":")[0] in NAMED and ":" in name) or plugins.is_path(name)
 
 
 def from_files(name: str) -> bool:
@@ -90,6 +93,8 @@ def _found(name: str, split: str, root: str | Path | None, options: dict[str, An
     if not known(name):
         choices = ", ".join((PREFIXES[0], *NAMES))
         raise ValueError(f"unknown dataset {name!r}; choose one of {choices} or {PREFIXES[1]}")
+    if plugins.is_path(name):
+        return outside_set(name, split, data_root(root), options)
     kind, _, rest = name.partition(":")
     function = (MADE | READ | NAMED)[kind]
     check_options(function, options, name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, is_dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from musiclib import plugins
 from musiclib.distributed import both_views
 from musiclib.encoders import mlp
 
@@ -68,3 +70,43 @@ class Method(nn.Module):
 
     def before_epoch(self, epoch: int) -> None:
         """Called before every epoch, counting from 0: clustering of a memory, say."""
+
+
+def outside_method(path: str) -> tuple[type[Method], type]:
+    """(class, options class) of a method from outside, `package.module:Class`.
+
+    The class inherits from `Method`, defines `forward`, and has an attribute `Options`: a dataclass, best a frozen one,
+    whose fields all have defaults. Raises PluginError, in one line, for anything else.
+    """
+    cls, title = plugins.find(path, "method"), f"method {path!r}"
+    if not (isinstance(cls, type) and issubclass(cls, Method)):
+        raise plugins.PluginError(f"{title} has to be a class that inherits from musiclib.methods.base.Method")
+    if cls.forward is Method.forward:
+        raise plugins.PluginError(f"{title} does not define forward(self, x1, x2, index) -> Output")
+    options = getattr(cls, "Options", None)
+    if not (isinstance(options, type) and is_dataclass(options)):
+        raise plugins.PluginError(f"{title} needs an attribute Options, a dataclass of what can be chosen")
+    plugins.call(f"Options() of {title}", options)
+    return cls, options
+
+
+def build_outside(path: str, cls: type[Method], encoder: nn.Module, options: Any, **known: Any) -> Method:
+    """A method from outside on an encoder; what it returns is held against `Output` at every step. known: samples,
+    steps, and labels and classes where its constructor asks for them."""
+    method = plugins.call(f"method {path!r}", cls, encoder, options, **known)
+    if getattr(method, "encoder", None) is not encoder:
+        raise plugins.PluginError(f"method {path!r} has to keep the encoder that it is given as self.encoder")
+    method.register_forward_hook(partial(_check_output, path))
+    return method
+
+
+def _check_output(path: str, method: nn.Module, views: tuple, output: Any) -> None:
+    if not isinstance(output, Output):
+        raise plugins.PluginError(f"method {path!r} returned a {type(output).__name__}; it has to be an Output")
+    loss, pair = output.loss, (output.z1, output.z2)
+    if not isinstance(loss, Tensor) or loss.dim() or not loss.is_floating_point():
+        raise plugins.PluginError(f"method {path!r}: loss has to be one number, a float tensor without dimensions")
+    if method.training and not loss.requires_grad:
+        raise plugins.PluginError(f"method {path!r}: loss has no gradient; it was detached on the way")
+    if any(not isinstance(z, Tensor) or z.dim() != 2 or len(z) != len(views[0]) for z in pair):
+        raise plugins.PluginError(f"method {path!r}: z1 and z2 have to be the embeddings (N, D) of the two views")

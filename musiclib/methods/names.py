@@ -11,22 +11,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+
+class Names(dict[str, str]):
+    """Row -> its name. A row from outside (a dotted path, or a label of the caller's own) is its own name."""
+
+    def __missing__(self, row: str) -> str:
+        return row
+
+
 REFERENCE = {"pixels": "raw pixels", "random": "random encoder", "supervised": "supervised"}
-NAMES = {
-    "music_entropies": "MUSIC, entropies alone",
-    "music": "MUSIC with invariance",
-    "simclr": "SimCLR",
-    "moco": "MoCo",
-    "byol": "BYOL",
-    "simsiam": "SimSiam",
-    "deepcluster": "DeepCluster",
-    "sela": "SeLa",
-    "swav": "SwAV",
-    "wmse": "W-MSE",
-    "barlow_twins": "Barlow Twins",
-    "vicreg": "VICReg",
-    **REFERENCE,
-}
+NAMES = Names(
+    {
+        "music_entropies": "MUSIC, entropies alone",
+        "music": "MUSIC with invariance",
+        "simclr": "SimCLR",
+        "moco": "MoCo",
+        "byol": "BYOL",
+        "simsiam": "SimSiam",
+        "deepcluster": "DeepCluster",
+        "sela": "SeLa",
+        "swav": "SwAV",
+        "wmse": "W-MSE",
+        "barlow_twins": "Barlow Twins",
+        "vicreg": "VICReg",
+        **REFERENCE,
+    }
+)
 VARIANTS: dict[str, dict[str, Any]] = {"music_entropies": {"method": "music", "options": {"invariance_weight": 0.0}}}
 """Rows that are a method with options of their own: row -> method and options. Every other row is the method of its
 name."""
@@ -40,9 +50,10 @@ FAMILIES = {
     "asymmetric networks": ("byol", "simsiam"),
     "clustering": ("deepcluster", "sela", "swav"),
     "decorrelation": ("wmse", "barlow_twins", "vicreg"),
-    "reference": tuple(REFERENCE),
+    "outside": (),
+    "reference": (*REFERENCE, "scratch"),
 }
-"""How each method keeps from collapsing; figures colour by it."""
+"""How each method keeps from collapsing; figures colour by it. Rows that nobody here has named come from outside."""
 
 
 def method_of(row: str, method: str | None = None, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -61,5 +72,5 @@ def row_of(method: str, options: Mapping[str, Any] | None = None) -> str:
 
 
 def family(row: str) -> str:
-    """The family of a row; 'reference' for names that are no method."""
-    return next((name for name, members in FAMILIES.items() if row in members), "reference")
+    """The family of a row; 'outside' for dotted paths and for labels of the caller's own."""
+    return next((name for name, members in FAMILIES.items() if row in members), "outside")

@@ -30,10 +30,8 @@ from musiclib.plots.style import (
 )
 from musiclib.statistics import Interval, t_interval
 
-SHADES = dict(
-    zip(FAMILIES, (OKABE_ITO[1], OKABE_ITO[0], OKABE_ITO[2], OKABE_ITO[3], OKABE_ITO[4], "#8a8a8a"), strict=True)
-)
-MARKS = dict(zip(FAMILIES, "DosP^v", strict=True))
+SHADES = dict(zip(FAMILIES, (*(OKABE_ITO[i] for i in (1, 0, 2, 3, 4, 5)), "#8a8a8a"), strict=True))
+MARKS = dict(zip(FAMILIES, "DosP^Xv", strict=True))
 LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)))
 
 

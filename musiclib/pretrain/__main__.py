@@ -8,11 +8,14 @@ A run lives in one folder: config.json, log.jsonl (one line an epoch), checkpoin
 again resumes an unfinished run and returns at once from a finished one. A run that was killed at any moment and
 resumed ends with the same bits as one left alone, on the CPU, with the same number of threads and processes.
 
+What comes from outside (package.module:name) is looked for in the working directory, on PYTHONPATH and among the
+installed packages; its source is part of the run's name. docs/plugins.md says what it has to be.
+
 With torchrun the batch of the configuration is the global one; every process takes its share of it and sees the very
 images that one process would have used, so the number of processes changes rounding only.
 
-Exit codes: 0 done; 2 wrong arguments or configuration; 3 a data set is missing or unusable; 4 stopped on a value that
-is not finite; 5 the output folder belongs to another run or to other data, is in use, holds only damaged checkpoints,
+Exit codes: 0 done; 2 wrong arguments, configuration or plug-in; 3 a data set is missing or unusable; 4 stopped on a
+value that is not finite; 5 the output folder belongs to another run or to other data, is in use, holds only damaged checkpoints,
 or a file cannot be read or written (permission, full disk); 75 asked to stop (SIGTERM, Ctrl-C, SIGHUP, SIGUSR1,
 SIGUSR2), saved, run again to go on; 130 interrupted where there was nothing to save; 1 anything else.
 """
@@ -32,6 +35,8 @@ import yaml
 from musiclib import files
 from musiclib.config import TrainConfig, override
 from musiclib.console import Parser, forgiving, one_line, unsupported
+from musiclib.encoders import ENCODERS
+from musiclib.plugins import PluginError
 from musiclib.pretrain import checkpoint
 from musiclib.pretrain.assemble import view_configs
 from musiclib.pretrain.inputs import OtherData, Unusable
@@ -56,13 +61,20 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         "--config", metavar="FILE", help="YAML file of fields of TrainConfig; what follows here overrides it"
     )
     default = {f.name: f.default for f in dataclasses.fields(TrainConfig)}
-    what.add_argument("--method", help=f"music, a baseline, supervised, random or pixels (default {default['method']})")
+    what.add_argument(
+        "--method",
+        help="music, a baseline, supervised, random or pixels, or package.module:Class of your own "
+        f"(default {default['method']})",
+    )
     what.add_argument(
         "--dataset",
-        help="attributes, digits, fashion_mnist, cifar10, cifar100, svhn, stl10, medmnist:NAME, folder:PATH or "
-        f"imagenet:PATH (default {default['dataset']})",
+        help="attributes, digits, fashion_mnist, cifar10, cifar100, svhn, stl10, medmnist:NAME, folder:PATH, "
+        f"imagenet:PATH or package.module:load of your own (default {default['dataset']})",
     )
-    what.add_argument("--encoder", help=f"tiny, compact, resnet18 or resnet50 (default {default['encoder']})")
+    what.add_argument(
+        "--encoder",
+        help=f"{', '.join(ENCODERS)}, package.module:factory of your own or timm:NAME (default {default['encoder']})",
+    )
     what.add_argument("--epochs", type=int, help=f"passes over the training set (default {default['epochs']})")
     what.add_argument("--batch", type=int, help=f"samples a step, over all processes (default {default['batch']})")
     what.add_argument("--seed", type=int, help=f"weights, order and views (default {default['seed']})")
@@ -153,6 +165,8 @@ def _main(arguments: argparse.Namespace) -> int:
         )  # fmt: skip
     except (DatasetMissing, DatasetUnusable) as error:
         return _fail(error, "data")
+    except PluginError as error:
+        return _fail(error, "usage")
     except LostWorker as error:
         return _fail(error, "lost")
     except MemoryError as error:

@@ -17,7 +17,8 @@ from musiclib import files
 from musiclib.config import TrainConfig, method_class
 from musiclib.distributed import rank, world_size
 from musiclib.encoders import build_encoder
-from musiclib.methods.base import Output
+from musiclib.methods.base import Output, build_outside
+from musiclib.plugins import is_path
 from musiclib.pretrain import checkpoint
 from musiclib.pretrain.randomness import local_randomness
 from musiclib.schema import build
@@ -49,6 +50,8 @@ def build_method(
         return holder
     supervision = {"labels": labels, "classes": classes} if "labels" in inspect.signature(cls).parameters else {}
     chosen = build(options, config.options, f"options of {config.method}")
+    if is_path(config.method):
+        return build_outside(config.method, cls, encoder, chosen, samples=samples, steps=steps, **supervision)
     return cls(encoder, chosen, samples=samples, steps=steps, **supervision)
 
 

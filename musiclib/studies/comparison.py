@@ -19,6 +19,7 @@ from musiclib.config import TrainConfig
 from musiclib.datasets import DatasetMissing
 from musiclib.methods import METHODS
 from musiclib.methods.names import VARIANTS, method_of
+from musiclib.plugins import is_path
 from musiclib.pretrain.accuracy import PROBE
 from musiclib.pretrain.loop import Stopped
 from musiclib.statistics import LEVEL, Interval, holm, p_value, paired_difference
@@ -46,8 +47,9 @@ def rows(
 ) -> dict[str, dict[str, Any]]:
     """The configurations of a comparison without seed: row -> fields of `TrainConfig`.
 
-    Rows in the order given, then random, pixels and supervised. methods: rows of `musiclib.methods.names`, or labels
-    of the caller's own, whose settings then say which method they train: one method may stand twice. shared: what a
+    Rows in the order given, then random, pixels and supervised. methods: rows of `musiclib.methods.names`, methods from
+    outside by dotted path (package.module:Class), or labels of the caller's own, whose settings then say which method
+    they train: one method may stand twice. shared: what a
     fair comparison holds fixed (data set, encoder, batch, views). settings: row -> {"lr": ..., "options": {...}}, what
     tuning has chosen, in place of `lr` and the method's defaults, "weight_decay" and "decay_all" in place of the
     optimiser's, and "method" for a label; rows that are not run may have some. supervised_epochs: 0 for as many as the
@@ -56,13 +58,14 @@ def rows(
     """
     settings = settings or {}
     known = [*METHODS, *VARIANTS]
-    unknown = [m for m in methods if m not in known and "method" not in settings.get(m, {})]
+    unknown = [m for m in methods if m not in known and not is_path(m) and "method" not in settings.get(m, {})]
     if unknown or len(set(methods)) != len(methods):
         raise ValueError(
-            f"methods={list(methods)}: each once, out of {', '.join(known)}, or a label whose settings name its method"
+            f"methods={list(methods)}: each once, out of {', '.join(known)}, package.module:Class, or a label whose "
+            "settings name its method"
         )
     for name, chosen in settings.items():
-        if name not in known and name != "supervised" and "method" not in chosen:
+        if name not in known and not is_path(name) and name != "supervised" and "method" not in chosen:
             raise ValueError(f"settings has {name!r}; the names are: {', '.join([*known, 'supervised'])}")
         if extra := [k for k in chosen if k not in SETTINGS]:
             raise ValueError(f"settings[{name!r}] has {sorted(extra)}; the names are: {', '.join(SETTINGS)}")

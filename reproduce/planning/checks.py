@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from musiclib import datasets
-from musiclib.config import TrainConfig
+from musiclib.config import TrainConfig, method_class
+from musiclib.plugins import PluginError, is_outside, named_in, source
 from musiclib.pretrain.inputs import identities
 from reproduce.planning.jobs import Job
 from reproduce.planning.parameters import unknown_name
@@ -17,7 +18,22 @@ from reproduce.planning.parameters import unknown_name
 
 def library_problems(jobs: list[Job]) -> list[str]:
     """Everything below, for jobs that have passed all other checks."""
-    return [*config_problems(jobs), *data_problems(jobs)]
+    return [*plugin_problems(jobs), *config_problems(jobs), *data_problems(jobs)]
+
+
+def plugin_problems(jobs: list[Job]) -> list[str]:
+    """One message for everything from outside that jobs name and that cannot be used: methods, encoders, data sets by
+    dotted path. They are imported for it, as the job will import them."""
+    found = {}
+    for job in jobs:
+        for name, what in named_in(job.values).items():
+            try:
+                if what == "method":
+                    method_class(name)
+                source(name, what)
+            except PluginError as error:
+                found.setdefault(name, f"{error} (needed by {job.id})")
+    return list(found.values())
 
 
 def data_problems(jobs: list[Job]) -> list[str]:
@@ -39,6 +55,8 @@ def data_problems(jobs: list[Job]) -> list[str]:
             path = Path(name.removeprefix("folder:")).expanduser()
             if not path.is_dir() and not (datasets.data_root(root or None) / path).is_dir():
                 found.append(f"{name}: no such folder, here or in {datasets.data_root(root or None)}{jobs_text}")
+        elif is_outside(name) and any(name in problem for problem in plugin_problems(jobs)):
+            continue  # told already
         elif not datasets.known(name):
             found.append(unknown_name(name, datasets.NAMES, "dataset") + ", or folder:PATH" + jobs_text)
         else:
@@ -89,6 +107,8 @@ def config_problems(jobs: list[Job]) -> list[str]:
             continue
         try:
             TrainConfig.from_dict(values).resolved()
+        except PluginError:
+            continue  # told already
         except (TypeError, ValueError, KeyError) as error:
             found.append(f"{job.id}: {error}")
     return found

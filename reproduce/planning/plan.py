@@ -29,12 +29,14 @@ once.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
 import re
 from pathlib import Path
 
+from musiclib.plugins import PluginError, named_in, source
 from musiclib.schema import read_mapping
 from reproduce import NOTEBOOKS
 from reproduce.planning import training
@@ -293,7 +295,7 @@ def expand(entry: dict, book: Notebook, common: dict, chosen: dict, used: set[st
         varied = {n: values[n] for n in varied}
         for message in failed_checks(book, values):
             problems.append(f"{where} ({book.name}{label(varied)}): {message}")
-        identity = hashlib.sha256(f"{book.hash} {values_hash(values)}".encode()).hexdigest()[:12]
+        identity = hashlib.sha256(f"{book.hash} {values_hash(values)}{outside(values)}".encode()).hexdigest()[:12]
         minutes = entry.get("minutes", 1.0)
         job = Job(
             id=job_id(book.name, entry.get("label", ""), varied, identity),
@@ -310,6 +312,16 @@ def expand(entry: dict, book: Notebook, common: dict, chosen: dict, used: set[st
         )
         jobs.setdefault(job.hash, job)  # --set may make several of them the same
     return list(jobs.values())
+
+
+def outside(values: dict) -> str:
+    """The source of every plug-in that a job names, for its identity: a job whose plug-in has changed is not done. What
+    cannot be imported is told elsewhere (`checks.plugin_problems`)."""
+    found = []
+    for name, what in sorted(named_in(values).items()):
+        with contextlib.suppress(PluginError):
+            found.append(f" {name} {source(name, what)}")
+    return "".join(found)
 
 
 def label(varied: dict) -> str:
