@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from musiclib.plugins import named_in
 from reproduce import CHECKOUT, LOG, ROOT
 from reproduce.batch.processes import RUN, end_all, thread_environment, tree_mb
 
@@ -20,11 +21,14 @@ LOST = 70  # exit code of a job whose node or scheduler lost it
 
 
 def environment(spec: dict) -> dict[str, str]:
-    """The worker's environment: ours, the token of the run, the number of threads, and this checkout on the path.
+    """The worker's environment: ours, the token of the run, the number of threads, and this checkout on the path; for a
+    job that names a plug-in also the folder that the command was given in, where the plan has found it.
 
     Checks of notebooks are `assert` statements, so nothing may remove those.
     """
-    path = os.pathsep.join(p for p in (str(ROOT) * CHECKOUT, os.environ.get("PYTHONPATH", "")) if p)
+    given = [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    here = [os.getcwd()] if named_in(spec.get("values", {})) else []
+    path = os.pathsep.join([str(ROOT)] * CHECKOUT + given + here)
     return {
         **{name: value for name, value in os.environ.items() if name not in ("PYTHONOPTIMIZE", "PYTHONSTARTUP")},
         **thread_environment(spec["threads"]),

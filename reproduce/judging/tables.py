@@ -63,13 +63,20 @@ class Table:
 
 
 def setting(record: dict, names: Iterable[str] = SETTING) -> str:
-    return json.dumps({n: record["config"].get(n) for n in names}, sort_keys=True)
+    config, sources = record["config"], record["config"].get("plugins") or {}
+    chosen = {n: config.get(n) for n in names}
+    # A data set or an encoder from outside whose source has changed is another one.
+    own = {chosen[n]: sources[chosen[n]] for n in ("dataset", "encoder") if chosen.get(n) in sources}
+    return json.dumps({**chosen, **({"plugins": own} if own else {})}, sort_keys=True)
 
 
 def variant(record: dict) -> dict:
     """What distinguishes rows of one method in one setting: everything in the configuration but setting, method and
-    seed."""
-    return {k: v for k, v in records.config_of(record).items() if k not in (*SETTING, "method")}
+    seed; for a method from outside its source as well."""
+    sources = (record["config"].get("plugins") or {}).items()
+    own = {k: v for k, v in sources if k == record["method"]}
+    rest = {k: v for k, v in records.config_of(record).items() if k not in (*SETTING, "method", "plugins")}
+    return {**rest, **({"plugins": own} if own else {})}
 
 
 def column_name(metric: str) -> str:

@@ -35,6 +35,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from musiclib.methods.names import MUSIC
+from musiclib.plugins import is_path
 from musiclib.schema import read_mapping as read_yaml
 from reproduce.judging import records
 from reproduce.judging.statistics import Interval, mean_interval, paired_difference, share_interval
@@ -153,7 +154,27 @@ def judge(found: Iterable[dict], rules: list[dict]) -> list[Verdict]:
     ]
     books = [r for r in found if r["kind"] == "notebook" and r["status"] == "done"]
     of_books = {"claim": judge_claim, "measured": judge_measured}
+    rules = [*rules, *for_outside(rules, trained)]
     return [of_books[r["kind"]](r, books) if r["kind"] in of_books else judge_rule(r, trained) for r in rules]
+
+
+def for_outside(rules: list[dict], trained: list[dict]) -> list[dict]:
+    """The rules for methods from outside that were trained: what was written down for one of the ten peers (the first
+    rule of kind `competitive` against a method, once a row of MUSIC), with the other method in its place."""
+    outside = sorted({r["method"] for r in trained if is_path(r["method"])})
+    peers = [r for r in rules if r["kind"] == "competitive" and set(r["against"]) == {"method"}]
+    written = [r for r in peers if r["against"] == peers[0]["against"]]
+    return [
+        {
+            **rule,
+            "id": f"competitive-{method}" + (f".{rule['row']}" if "row" in rule else ""),
+            "claim": f"MUSIC is at least as good as {method}.",
+            "source": "a method from outside, judged by the rule for the paper's peers",
+            "against": {"method": method},
+        }
+        for method in outside
+        for rule in written
+    ]
 
 
 def judge_rule(rule: dict, trained: list[dict]) -> Verdict:
@@ -196,9 +217,12 @@ def scaled(rule: dict, part: Part, rows: list[dict]) -> Part:
 
 
 def images(record: dict) -> str:
-    """The data set with its options: a part of a set is another set, and its runs are compared among themselves."""
+    """The data set with its options (and its source, where it comes from outside): a part of a set is another set, and
+    its runs are compared among themselves."""
     options = record["config"].get("dataset_options") or {}
-    return " ".join([record["dataset"], *(f"{k}={json.dumps(v)}" for k, v in sorted(options.items()))])
+    sources = record["config"].get("plugins") or {}
+    own = [f"({sources[record['dataset']]})"] if record["dataset"] in sources else []
+    return " ".join([record["dataset"], *own, *(f"{k}={json.dumps(v)}" for k, v in sorted(options.items()))])
 
 
 @functools.cache
