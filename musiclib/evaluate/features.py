@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from musiclib.datasets import ImageSet
+from musiclib.datasets.stream import ImageStream
 from musiclib.views import ViewConfig, plain
 
 
@@ -21,13 +24,15 @@ def extract(
     batch: int = 1000,
     device: torch.device | str | None = None,
     precision: str = "float32",
+    progress: Callable[[int], Any] | None = None,
 ) -> Float[Tensor, "n features"]:
     """Features of every image, float32 on the CPU, in the order of the set.
 
     images: a set, or its uint8 images. view: size, mean and std of the images that the encoder was trained on; nothing
     is augmented. batch bounds the memory: beside the result only one batch of activations is held. device: where the
     encoder is, unless given (the encoder stays there). precision: 'float32', or 'bfloat16' for autocast (faster, some
-    two digits less). The encoder's mode is put back afterwards; its running statistics are used, not changed.
+    two digits less). progress: called with the number of images of every batch. The encoder's mode is put back
+    afterwards; its running statistics are used, not changed.
     """
     images = images.images if isinstance(images, ImageSet) else images
     if batch < 1:
@@ -49,11 +54,34 @@ def extract(
             if out is None:
                 out = torch.empty(len(images), y.shape[1])
             out[start : start + len(y)] = y
+            if progress is not None:
+                progress(len(y))
     finally:
         encoder.train(training)
     if out is None:
         raise ValueError("images: an empty set has no features")
     return out
+
+
+@torch.no_grad()
+def stream_features(
+    encoder: nn.Module,
+    stream: ImageStream,
+    view: ViewConfig,
+    *,
+    device: torch.device | str,
+    progress: Callable[[int], Any] | None = None,
+    batch: int = 250,
+) -> Float[Tensor, "n features"]:
+    """float32 features on the CPU of the centre crops of a stream, in the order of its files; the encoder stays on
+    `device`, in eval mode. progress: called with the number of images of every batch."""
+    encoder.to(device).eval()
+    parts = []
+    for _, images, _ in stream.plain(batch):
+        parts.append(encoder(plain(images.to(device), view)).float().cpu())
+        if progress is not None:
+            progress(len(images))
+    return torch.cat(parts)
 
 
 def match_channels(images: UInt8[Tensor, "n c h w"], channels: int) -> UInt8[Tensor, "n channels h w"]:

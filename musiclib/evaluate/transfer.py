@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -22,14 +24,16 @@ def transfer_features(
     channels: int,
     device: torch.device | str | None = None,
     precision: str = "float32",
+    progress: Callable[[int], Any] | None = None,
 ) -> Float[Tensor, "n f"]:
     """Features of another set's images, resized to the encoder's view and matched to its channels, float32 on the CPU.
 
-    A view whose mean and std do not fit the channels is taken at the average of its channels.
+    A view whose mean and std do not fit the channels is taken at the average of its channels. progress: see `extract`.
     """
     if len(view.mean) not in (1, channels):
         view = replace(view, mean=(sum(view.mean) / len(view.mean),), std=(sum(view.std) / len(view.std),))
-    return extract(encoder, match_channels(images.images, channels), view, device=device, precision=precision)
+    pixels = match_channels(images.images, channels)
+    return extract(encoder, pixels, view, device=device, precision=precision, progress=progress)
 
 
 def transfer_probe(

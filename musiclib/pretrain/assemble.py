@@ -17,12 +17,13 @@ from musiclib import files
 from musiclib.config import TrainConfig, method_class
 from musiclib.distributed import rank, world_size
 from musiclib.encoders import build_encoder
+from musiclib.evaluate.features import stream_features
 from musiclib.methods.base import Output, build_outside
 from musiclib.plugins import is_path
 from musiclib.pretrain import checkpoint
 from musiclib.pretrain.randomness import local_randomness
 from musiclib.schema import build
-from musiclib.views import ViewConfig, plain, view_preset
+from musiclib.views import ViewConfig, view_preset
 
 if TYPE_CHECKING:
     from musiclib.datasets.stream import ImageStream
@@ -142,12 +143,9 @@ class Streamed:
     def classes(self) -> tuple[str, ...]:
         return self.stream.classes
 
-    @torch.no_grad()
     def features(self, encoder: nn.Module, view: ViewConfig, device: torch.device) -> Tensor:
         """float32 features (N, F) of the centre crops, in the order of the files; the encoder is left in eval mode."""
-        encoder.eval()
-        parts = [encoder(plain(images.to(device), view)).float().cpu() for _, images, _ in self.stream.plain()]
-        return torch.cat(parts)
+        return stream_features(encoder, self.stream, view, device=device, batch=self.stream.batch)
 
 
 def training_images(train_set: Any, device: torch.device) -> Any:

@@ -30,6 +30,15 @@ FIELDS = {
         "environment": dict,
         "code": dict,
     },
+    "evaluate": {
+        "config": dict,
+        "weights": dict,
+        "dataset": str,
+        "seed": int,
+        "time": dict,
+        "environment": dict,
+        "code": dict,
+    },
     "notebook": {"job": str, "notebook": dict, "config": dict, "time": dict},
 }
 STATUSES = ("done", "failed")
