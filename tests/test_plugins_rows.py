@@ -17,6 +17,7 @@ from musiclib.statistics import mean_interval
 from musiclib.studies import comparison
 from reproduce.batch.executors import environment
 from reproduce.judging import records, tables, verdicts
+from reproduce.judging.compare import compare
 from reproduce.planning.plan import build
 
 PATH = "my_loss:Spread"
@@ -124,6 +125,15 @@ def test_the_rule_for_peers_judges_a_method_from_outside():
     found = {v.rule["id"]: v for v in verdicts.judge([*ours, *worse], rules)}
     assert found[f"competitive-{PATH}.music"].verdict == verdicts.NOT_REPRODUCED
     assert len(verdicts.judge(ours, rules)) == len(rules)
+
+
+def test_two_result_sets_are_compared_though_one_alone_has_the_method(tmp_path):
+    ours = [training_record("music", s, linear=0.8 + s / 1000, epochs=50) for s in range(3)]
+    theirs = [outside(s, linear=0.6 + s / 1000, epochs=50) for s in range(3)]
+    with_it, without = write_records(tmp_path / "a", [*ours, *theirs]), write_records(tmp_path / "b", ours)
+    change = (f"competitive-{PATH}.music", verdicts.REPRODUCED, verdicts.NOT_TESTED)
+    assert compare(with_it, without).moved == (change,)
+    assert compare(without, with_it).moved == ((change[0], change[2], change[1]),)
 
 
 def test_judging_imports_nothing_that_a_record_names(tmp_path, monkeypatch):

@@ -109,6 +109,17 @@ def config_of(arguments: argparse.Namespace) -> Evaluation:
     return found
 
 
+def device_of(name: str | None) -> torch.device:
+    """The device of that name, for None cuda where there is one, else the CPU. ValueError for one that is not there."""
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise ValueError(f"--device {name!r}: {str(error).splitlines()[0]}") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"--device {name!r}: no CUDA device is there")
+    return device
+
+
 def main(argv: list[str] | None = None) -> int:
     """The command `python -m musiclib.evaluate`; returns its exit code."""
     arguments = parse(argv)
@@ -116,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
         config = config_of(arguments)
         if arguments.threads:
             torch.set_num_threads(arguments.threads)
-        device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = device_of(arguments.device)
         loaded = load_weights(arguments.weights, config.encoder, part=config.part, prefix=config.prefix)
         found = evaluated(config, loaded, arguments, device)
     except WeightsUnusable as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from reproduce.judging import records, tables, verdicts
+from reproduce.judging import foreign, records, tables, verdicts
 from reproduce.judging.statistics import LEVEL, Interval, paired_difference, welch_difference
 
 SAME, CHANGED, WITHIN, UNKNOWN = "identical", "changed", "within uncertainty", "one run, uncertainty unknown"
@@ -46,7 +46,7 @@ def compare(a: Path, b: Path) -> Comparison:
                 f"{folder} holds no {records.FILE}; give the folder of a result set, such as outputs/quick"
             )
         sets.append(records.load(folder))
-    rows = [{(t.id, r.key): (t, r) for t in tables.build(s.lines) for r in t.rows} for s in sets]
+    rows = [{(t.id, r.key): (t, r) for t in foreign.every_table(s.lines) for r in t.rows} for s in sets]
     cells = []
     for key, (table, row) in rows[0].items():
         if key not in rows[1]:
@@ -57,7 +57,9 @@ def compare(a: Path, b: Path) -> Comparison:
                 cells.append(change(f"{table.title}: {row.label}", metric, row.cells[metric], other.cells[metric]))
     only = [tuple(f"{t.title}: {r.label}" for k, (t, r) in rows[i].items() if k not in rows[1 - i]) for i in (0, 1)]
     words = [{v.rule["id"]: v.verdict for v in verdicts.judge(s.lines, verdicts.read_rules())} for s in sets]
-    moved = tuple((i, words[0][i], words[1][i]) for i in words[0] if words[0][i] != words[1][i])
+    asked = list(dict.fromkeys([*words[0], *words[1]]))  # a method from outside may have run in one of them alone
+    said = [tuple(w.get(i, verdicts.NOT_TESTED) for w in words) for i in asked]
+    moved = tuple((i, *pair) for i, pair in zip(asked, said, strict=True) if pair[0] != pair[1])
     return Comparison(tuple(cells), only[0], only[1], moved, tuple(str(p) for s in sets for p in s.problems))
 
 

@@ -24,7 +24,7 @@ from musiclib import record as store
 from musiclib.methods.names import NAMES
 from musiclib.written import clear, note
 from reproduce import EXECUTED, LOG
-from reproduce.judging import evidence, pages, records, tables, verdicts
+from reproduce.judging import evidence, foreign, pages, records, tables, verdicts
 from reproduce.judging.evidence import RESULTS
 from reproduce.planning.jobs import duration
 
@@ -48,7 +48,7 @@ def write(result: Path, committed: Path | None = None, others: Iterable[Path] | 
     if committed is None and plan.get("profile") and (RESULTS / plan["profile"]).resolve() != result:
         committed = RESULTS / plan["profile"]
     theirs = records.load(committed) if committed and (committed / records.FILE).is_file() else None
-    built = tables.build(found.lines)
+    built = foreign.every_table(found.lines)
     texts = {f"{t.id}.{kind}": text(t) for t in built for kind, text in TEXTS}
     clear(result / "tables", keep=set(texts))
     for name, text in texts.items():
@@ -119,7 +119,7 @@ class Page:
         self.by_job = {b["job"]: b for b in self.books}
         self.verdicts = verdicts.judge(found.lines, verdicts.read_rules())
         self.profile = plan.get("profile", result.name)
-        own, others = {t.id: t for t in built}, tables.build(theirs.lines) if theirs else []
+        own, others = {t.id: t for t in built}, foreign.every_table(theirs.lines) if theirs else []
         beside = {row.key: row for t in others for row in t.rows}
         self.tables = {id: Markup(tables.as_html(t, beside)) for id, t in own.items()}
         self.other_tables = [unlinked(tables.as_html(t)) for t in others if t.id not in own]
