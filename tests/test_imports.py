@@ -32,7 +32,7 @@ FLOORS = {
         ("methods",),
         ("config", "monitor", "evaluate"),
         ("pretrain", "plots"),
-        ("studies",),
+        ("studies", "export"),
     ),
     "proofs_checks": (
         ("objective", "profiles"),
