@@ -135,6 +135,7 @@ PRESETS: dict[str, tuple[ViewConfig, ViewConfig]] = {
     * 2,
     "digits": (ViewConfig(size=16, crop_scale=(0.5, 1.0), **_GREY, mean=(0.305,), std=(0.376,)),) * 2,
     "attributes": (ViewConfig(size=32, crop_scale=(0.4, 1.0), flip=0.5, **_JITTER),) * 2,
+    "attributes_wide": (ViewConfig(size=32, crop_scale=(0.4, 1.0), flip=0.5, **_JITTER),) * 2,
     "imagenet": (replace(_IMAGENET, blur_p=1.0), replace(_IMAGENET, blur_p=0.1, solarise_p=0.2)),
     "folder": (replace(_IMAGENET, size=64, crop_scale=(0.2, 1.0)),) * 2,
 }

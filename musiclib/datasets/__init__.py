@@ -4,9 +4,9 @@
     train = load("cifar10", "train", root="data")       # ImageSet: images (N, C, H, W) uint8, labels (N,), classes
     train, validation = validation_split(train, 0.1)
 
-Names: attributes (rendered, known factors), digits (ships with scikit-learn), fashion_mnist, cifar10, cifar100, svhn,
-stl10, medmnist:NAME, folder:PATH for any tree of images, and package.module:load for a set of your own
-(`musiclib.datasets.outside`). Trees too large for memory are read by `musiclib.datasets.stream`.
+Names: attributes and attributes_wide (rendered, known factors), digits (ships with scikit-learn), fashion_mnist,
+cifar10, cifar100, svhn, stl10, medmnist:NAME, folder:PATH for any tree of images, and package.module:load for a set of
+your own (`musiclib.datasets.outside`). Trees too large for memory are read by `musiclib.datasets.stream`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from musiclib import plugins
-from musiclib.datasets import attributes, cifar10, cifar100, digits, fashion_mnist, folders, medmnist, stl10, svhn
+from musiclib.datasets import (
+    attributes,
+    attributes_wide,
+    cifar10,
+    cifar100,
+    digits,
+    fashion_mnist,
+    folders,
+    medmnist,
+    stl10,
+    svhn,
+)
 from musiclib.datasets.imageset import ImageSet, validation_split, warn_of_one_class
 from musiclib.datasets.options import check_options
 from musiclib.datasets.origin import Origin
@@ -40,20 +51,19 @@ __all__ = [
 ]
 
 SPLITS = ("train", "test")
-MADE = {"attributes": attributes.load, "digits": digits.load}
+MADE = {"attributes": attributes.load, "attributes_wide": attributes_wide.load, "digits": digits.load}
 READ = {"cifar100": cifar100.find, "svhn": svhn.find, "stl10": stl10.find}
 READ |= {"fashion_mnist": fashion_mnist.find, "cifar10": cifar10.find}
 NAMED = {"folder": folders.find, "medmnist": medmnist.find}
-NAMES = ("cifar100", "svhn", "stl10", "attributes", "digits", "fashion_mnist", "cifar10")
+NAMES = ("cifar100", "svhn", "stl10", "attributes", "attributes_wide", "digits", "fashion_mnist", "cifar10")
 PREFIXES = ("medmnist:NAME", "folder:PATH")
 
 
 def load(name: str, split: str = "train", *, root: str | Path | None = None, **options: Any) -> ImageSet:
     """A set of images, decoded, in memory.
 
-    name     'attributes', 'digits', 'fashion_mnist', 'cifar10', 'cifar100', 'svhn', 'stl10', 'medmnist:NAME',
-             'folder:PATH' (PATH absolute, or relative to the working directory, or to the root), or
-             'package.module:load' (`musiclib.datasets.outside`)
+    name     one of NAMES, 'medmnist:NAME', 'folder:PATH' (PATH absolute, or relative to the working directory, or to
+             the root), or 'package.module:load' (`musiclib.datasets.outside`)
     split    'train' or 'test'
     root     the folder to look in; default $MUSICLIB_DATA, else ./data. Sets that ship or are rendered ignore it.
     options  those of the set's own `load` or `find` (attributes: samples, seed, size, label, ...)

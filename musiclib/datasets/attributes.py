@@ -87,7 +87,7 @@ def load(
     if jitter:
         words = random_words(4 * count, seed, SPLITS[split], NUISANCE_STREAM).reshape(count, 4)
         ranges = np.array([JITTER + 1, JITTER + 1, PHASES, PHASES], dtype=np.uint64)
-        nuisance = torch.from_numpy(_scaled(words, ranges))  # (n, 4): dx, dy, texture phase along u and v
+        nuisance = torch.from_numpy(scaled(words, ranges))  # (n, 4): dx, dy, texture phase along u and v
         nuisance[:, :2] -= JITTER // 2
     images = render(factors, size=size, nuisance=nuisance)
     if noise != 0:
@@ -201,7 +201,7 @@ def _draw(values: dict[str, Tensor], nuisance: Tensor, size: int) -> Tensor:
     u = (cosine * x + sine * y) >> 10  # the object's own axes; the image turns clockwise
     v = (cosine * y - sine * x) >> 10
     radius = table(RADII, "size")
-    cover = _edge(shape_distance(int(values["shape"][0]), u, v, radius), size)
+    cover = edge(shape_distance(int(values["shape"][0]), u, v, radius), size)
     phase_u, phase_v = nuisance[:, 2].view(-1, 1, 1), nuisance[:, 3].view(-1, 1, 1)
     dark = texture_cover(int(values["texture"][0]), u + phase_u, v + phase_v, size)
     ground = table(GREYS, "background")
@@ -224,7 +224,7 @@ def shape_distance(
     match FACTORS["shape"][shape]:
         case "pill":  # all points within radius / 2 of a segment
             half = radius // 2
-            return _length((u.abs() - half).clamp_(min=0), v) - half
+            return length((u.abs() - half).clamp_(min=0), v) - half
         case "square":
             return torch.maximum(u.abs(), v.abs()) - radius * 11 // 16
         case "triangle":  # three half-planes at distance radius / 2; 887 / 1024 is sin 60 degrees
@@ -236,7 +236,7 @@ def shape_distance(
             )
         case "half disc":
             down = v + radius * 3 // 8
-            return torch.maximum(_length(u, down) - radius * 15 // 16, -down)
+            return torch.maximum(length(u, down) - radius * 15 // 16, -down)
         case "ell":  # a stem on the left, a foot at the bottom
             arm, width = radius * 11 // 16, radius // 4
             return torch.minimum(_box(u + arm - width, v, width, arm), _box(u, v - arm + width, arm, width))
@@ -253,16 +253,16 @@ def texture_cover(
         case "dots":
             period = PERIODS[0]
             across, along = u.remainder(period) - period // 2, v.remainder(period) - period // 2
-            return _edge(_length(across, along) - 336, size)  # dots of 1.3 pixels' radius
+            return edge(length(across, along) - 336, size)  # dots of 1.3 pixels' radius
         case "stripes":
-            return _edge(_wave(u, PERIODS[1]), size)
+            return edge(_wave(u, PERIODS[1]), size)
         case "checks":  # the product of two square waves, from -128..128 each
-            first, second = _edge(_wave(u, PERIODS[2]), size) - 128, _edge(_wave(v, PERIODS[2]), size) - 128
+            first, second = edge(_wave(u, PERIODS[2]), size) - 128, edge(_wave(v, PERIODS[2]), size) - 128
             return 128 + ((first * second) >> 7)
     raise ValueError(f"texture must be in 0..{len(FACTORS['texture']) - 1}, got {texture}")
 
 
-def _edge(distance: Tensor, size: int) -> Tensor:
+def edge(distance: Tensor, size: int) -> Tensor:
     """Coverage 0..256 of a pixel whose centre has this signed distance from an edge: a ramp one output pixel wide."""
     if size != 32:
         distance = (distance * size) >> 5
@@ -278,12 +278,12 @@ def _wave(u: Tensor, period: int) -> Tensor:
     return (u.remainder(period) - period // 2).abs() - period // 4
 
 
-def _length(u: Tensor, v: Tensor) -> Tensor:
+def length(u: Tensor, v: Tensor) -> Tensor:
     """The whole part of sqrt(u^2 + v^2); the sum is exact and sqrt is correctly rounded, so every machine agrees."""
     return (u * u + v * v).double().sqrt_().to(torch.int32)
 
 
-def _scaled(words: np.ndarray, ranges: np.ndarray) -> np.ndarray:
+def scaled(words: np.ndarray, ranges: np.ndarray) -> np.ndarray:
     """Uniform whole numbers in 0..range-1 from the upper half of uint64 words (bias below range / 2^32)."""
     return (((words >> np.uint64(32)) * ranges) >> np.uint64(32)).astype(np.int64)
 
