@@ -154,12 +154,17 @@ class TrainConfig:
         """12 hexadecimal digits of the SHA-256 of the resolved configuration.
 
         The source of a plug-in is part of it: a changed source is another run. `watch` and `decay_all` count only where
-        they are asked for, so that runs that were made before they existed keep their names.
+        they are asked for, so that runs that were made before they existed keep their names; so does an
+        option whose field is marked `later`.
         """
         values = self.resolved().to_dict()
         for name, unasked in (("watch", None), ("decay_all", False)):
             if values[name] == unasked:
                 del values[name]
+        _, options = method_class(self.method)
+        for f in dataclasses.fields(options) if options else ():
+            if f.metadata.get("later") and values["options"][f.name] == f.default:
+                del values["options"][f.name]
         return hashlib.sha256(canonical(values).encode()).hexdigest()[:12]
 
     def peak_lr(self) -> float:
