@@ -55,7 +55,7 @@ MADE = {"attributes": attributes.load, "attributes_wide": attributes_wide.load, 
 READ = {"cifar100": cifar100.find, "svhn": svhn.find, "stl10": stl10.find}
 READ |= {"fashion_mnist": fashion_mnist.find, "cifar10": cifar10.find}
 NAMED = {"folder": folders.find, "medmnist": medmnist.find}
-NAMES = ("cifar100", "svhn", "stl10", "attributes", "attributes_wide", "digits", "fashion_mnist", "cifar10")
+NAMES = ("cifar100", "svhn", "stl10", "attributes_wide", "attributes", "digits", "fashion_mnist", "cifar10")
 PREFIXES = ("medmnist:NAME", "folder:PATH")
 
 
