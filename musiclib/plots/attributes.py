@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from matplotlib import colors
 from matplotlib.patches import Rectangle
 from torch import Tensor
@@ -143,7 +143,7 @@ def unit_galleries(
     """
     if not chosen:
         raise ValueError("chosen: needs at least one segment")
-    channels, side = images.shape[1], images.shape[2]
+    side = images.shape[2]
     blocks = {title: (len(units), max(1, *(len(u) for u in units))) for title, units in chosen.items()}
     cell = width / (max(count for count, _ in blocks.values()) + 0.5)
     figure = picture(width, sum(0.42 + cell * deep for _, deep in blocks.values()))
@@ -152,15 +152,8 @@ def unit_galleries(
     )[:, 0]
     gap = 2
     for axes, (title, units) in zip(grid, chosen.items(), strict=True):
-        count, deep = blocks[title]
-        sheet = np.ones((deep * (side + gap), count * (side + gap), 3))
-        for k, members in enumerate(units):
-            for row, position in enumerate(members):
-                image = image_array(images[position])
-                image = image if channels == 3 else np.repeat(image[:, :, None], 3, axis=2)
-                top, left = row * (side + gap), k * (side + gap)
-                sheet[top : top + side, left : left + side] = image
-        axes.imshow((sheet * 255).round().astype(np.uint8), interpolation="none")  # kept in its own pixels
+        count, _ = blocks[title]
+        axes.imshow(gallery_sheet(images, units, gap), interpolation="none")  # kept in its own pixels
         axes.set_title(title, fontsize=9, loc="left")
         axes.set_xticks(
             [k * (side + gap) + side / 2 for k in range(count)],
@@ -171,6 +164,21 @@ def unit_galleries(
         axes.spines[:].set_visible(False)
     grid[-1].set_xlabel("unit")
     return figure
+
+
+def gallery_sheet(images: Tensor, units: Sequence[Sequence[int]], gap: int = 2) -> UInt8[np.ndarray, "h w 3"]:
+    """One picture of images (N, C, H, W) in a grid on white, a column a unit, its images from the top; `gap` pixels to
+    the right of and below each. units: for every unit the positions of its images; a unit may have none."""
+    channels, side = images.shape[1], images.shape[2]
+    deep = max(1, *(len(members) for members in units))
+    sheet = np.ones((deep * (side + gap), len(units) * (side + gap), 3))
+    for k, members in enumerate(units):
+        for row, position in enumerate(members):
+            image = image_array(images[position])
+            image = image if channels == 3 else np.repeat(image[:, :, None], 3, axis=2)
+            top, left = row * (side + gap), k * (side + gap)
+            sheet[top : top + side, left : left + side] = image
+    return (sheet * 255).round().astype(np.uint8)
 
 
 @fixed_style()
