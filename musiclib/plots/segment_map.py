@@ -1,4 +1,4 @@
-"""Figures of the map of segments: the trade-off with its landmarks, what is held under which views, segments parting."""
+"""Figures of the map of segments: the trade-off with its landmarks, what is held under which views, how they part."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def trade_off(
     """Where codes lie between redundancy (right) and purity (top): complementary attributes are the upper left corner.
 
     points: series, a colour each (the weight c, or a method) -> kind of views, a mark each -> (x, y), one a seed: mean
-    with 95 % t intervals either way, hollow for a single seed. landmarks: name -> (x, y), stars.
+    with 95 % t intervals either way, hollow for a single seed. landmarks: name -> (x, y), stars, one for
+    all at one place.
     """
     if not points or not any(points.values()):
         raise ValueError("points: needs at least one series with at least one kind of views")
@@ -44,12 +45,15 @@ def trade_off(
                 fmt=MARKS[kinds.index(kind) % len(MARKS)], markersize=7, linewidth=0.9, alpha=0.9,
                 markerfacecolor="white" if single else paint(place)[0],
             )  # fmt: skip
+    shared: dict[tuple[float, float], list[str]] = {}
     for name, (x, y) in landmarks.items():
+        shared.setdefault((round(x, 2), round(y, 2)), []).append(name)
+    for (x, y), names in shared.items():
         axes.plot(x, y, "*", color="black", markersize=13, markerfacecolor="white", zorder=4)
         right = x > 0.6
         axes.annotate(
-            name, (x, y), xytext=(-9 if right else 9, 4), textcoords="offset points", fontsize=8, color=GREY,
-            ha="right" if right else "left",
+            ", ".join(names), (x, y), xytext=(-9 if right else 9, 4), textcoords="offset points", fontsize=8,
+            color=GREY, ha="right" if right else "left",
         )  # fmt: skip
     entries = [Line2D([], [], color=paint(i)[0], marker="s", linewidth=0, label=name) for i, name in enumerate(points)]
     entries += [
@@ -67,8 +71,8 @@ def held_tables(
 ) -> Picture:
     """What is readable of each factor (columns) under each kind of views (rows), a panel a code, the ceiling first.
 
-    panels: title -> views -> factor -> readability, one a seed. told: title -> views -> factor -> (predicted to be held,
-    'hit', 'miss' or 'open'), written below the number; misses are framed.
+    panels: title -> views -> factor -> readability, one a seed. told: title -> views -> factor -> (predicted to be
+    held, 'hit', 'miss' or 'open'), written below the number; misses are framed.
     """
     if not panels:
         raise ValueError("panels: needs at least one")
@@ -105,8 +109,10 @@ def held_tables(
 
 
 @fixed_style()
-def parting(panels: Mapping[str, Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]]]) -> Picture:
-    """Quantities over training, a panel each: runs as thin lines, their mean as a thick one.
+def parting(
+    panels: Mapping[str, Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]]], *, xlabel: str = "epoch"
+) -> Picture:
+    """Shares, in [0, 1], over training, a panel each: runs as thin lines, their mean as a thick one.
 
     panels: label of the y axis -> series -> runs, each (epochs, values).
     """
@@ -117,7 +123,7 @@ def parting(panels: Mapping[str, Mapping[str, Sequence[tuple[Sequence[float], Se
     for axes, (label, series) in zip(grid, panels.items(), strict=True):
         for place, (name, runs) in enumerate(series.items()):
             mean_curve(tidy(axes), runs, color=paint(place)[0], label=name)
-        axes.set(xlabel="epoch", ylabel=label, ylim=(-0.03, 1.03))
+        axes.set(xlabel=xlabel, ylabel=label, ylim=(-0.03, 1.03))
     handles, names = grid[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside right upper", frameon=False, fontsize=8)
     return figure

@@ -48,7 +48,7 @@ def descend(
     pairwise objective with its weights 1 (without third order), third, total_correlation of the hard codes (nats).
     """
     generator = torch.Generator().manual_seed(seed)
-    n, s = labels.shape
+    s = labels.shape[1]
     z = margin * torch.nn.functional.one_hot(labels, units).double().flatten(1)
     z = (z + noise * torch.randn(z.shape, generator=generator, dtype=torch.float64)).requires_grad_()
     loss_of, trace = MusicLoss(s), []
