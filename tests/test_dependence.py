@@ -117,3 +117,9 @@ def test_of_many_triples_some_are_drawn():
 def test_two_segments_are_no_triple():
     with pytest.raises(ValueError, match="2 segments, a triple needs 3"):
         beyond_pairs(grid(2, 2), generator())
+
+
+def test_twins_beside_an_independent_segment_are_no_synergy():
+    """What the twins share between themselves is nothing that they tell of the third."""
+    codes = grid(4, 2)[:, [0, 0, 1]].repeat(60, 1)
+    assert beyond_pairs(codes, generator())["synergy"] == pytest.approx(0.0, abs=0.03)

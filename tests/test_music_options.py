@@ -26,7 +26,7 @@ def views():
 
 def value(music):
     out = music(*views())
-    return float(out.loss), {name: float(term) for name, term in out.terms.items()}
+    return out.loss.item(), {name: float(term) for name, term in out.terms.items()}
 
 
 # -- the ramp ---------------------------------------------------------------------------------------------------------

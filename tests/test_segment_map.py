@@ -249,3 +249,10 @@ def test_a_unit_without_images_says_so():
     q = torch.eye(4)[torch.tensor([0, 1, 2, 0, 1, 2])][:, None]
     found = purest(q, {"f": torch.tensor([0, 1, 2, 0, 1, 2])}, {"f": "abc"})
     assert next(iter(found.values()))[1][3] == "never used"
+
+
+def test_only_images_whose_largest_unit_it_is_stand_above_a_unit():
+    """The third image presses the second unit harder than the second does, and the first unit harder still."""
+    q = torch.tensor([[1.0, 0.0, 0.0], [0.32, 0.35, 0.33], [0.55, 0.45, 0.0], [0.0, 0.0, 1.0]])[:, None]
+    ((units, _),) = purest(q, {"f": torch.tensor([0, 1, 0, 2])}, {"f": "abc"}).values()
+    assert units == [[0, 2], [1], [3]]
