@@ -192,7 +192,7 @@ def test_the_supervised_loss_is_the_sum_over_factors():
         torch.nn.init.zeros_(head.weight), torch.nn.init.zeros_(head.bias)
     x = torch.rand(2, 3, 2, 2, generator=torch.Generator().manual_seed(0))
     out = method(x, x, torch.tensor([2, 0]))
-    assert float(out.loss) == pytest.approx(math.log(2) + math.log(3), abs=1e-6)
+    assert out.loss.item() == pytest.approx(math.log(2) + math.log(3), abs=1e-6)
     assert set(out.terms) == {"a", "b"}
 
 

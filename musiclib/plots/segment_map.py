@@ -10,9 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from musiclib.intervals import t_interval
 from musiclib.plots.attributes import SCALE, WORDS, gallery_sheet
 from musiclib.plots.style import GREY, MARKS, OKABE_ITO, Picture, fixed_style, mean_curve, paint, picture, tidy
+from musiclib.statistics import t_interval
 
 
 @fixed_style()

@@ -22,9 +22,10 @@ from musiclib.encoders import build_encoder
 from musiclib.evaluate.disentanglement import readability
 from musiclib.evaluate.features import extract
 from musiclib.methods.base import Method, Output
-from musiclib.training.assemble import view_configs
-from musiclib.training.optimisers import build_optimiser
-from musiclib.training.steps import TrainState, local_randomness, train
+from musiclib.pretrain.assemble import view_configs
+from musiclib.pretrain.loop import Training, train
+from musiclib.pretrain.optimisers import build_optimiser
+from musiclib.pretrain.randomness import local_randomness
 
 
 class AllFactors(Method):
@@ -70,9 +71,6 @@ def ceilings(
     method.encoder.to(memory_format=torch.channels_last)
     optimiser = build_optimiser(config.optimiser, method, lr=config.peak_lr(), weight_decay=config.weight_decay)
     views = view_configs(config)
-    train(
-        method, optimiser, train_set.images, views, config, TrainState(), device=device, save=lambda: None,
-        checkpoint_seconds=float("inf"),
-    )  # fmt: skip
+    train(Training(config, method, optimiser, train_set.images, views, device, checkpoint_seconds=float("inf")))
     features = [extract(method.encoder, images, views[0]) for images in (train_set, test_set)]
     return readability(features[0], train_set.factors, features[1], test_set.factors, grid=(1e-2,), max_iterations=60)

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from musiclib.ablations import scaled_views
 from musiclib.config import TrainConfig
+from musiclib.studies.ablations import scaled_views
 
 WEIGHTS = (0.0, 0.1, 0.3, 1.0, 3.0)
 """The invariance weights c of the map; 0 and 1 are the two rows of MUSIC."""

@@ -30,9 +30,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from musiclib import record
+from musiclib import files, record
 from musiclib.coding import segment_softmax
-from musiclib.config import TrainConfig, canonical
+from musiclib.config import TrainConfig
 from musiclib.datasets import ImageSet, load
 from musiclib.evaluate import attributes
 from musiclib.evaluate.dependence import beyond_pairs
@@ -42,9 +42,10 @@ from musiclib.evaluate.hashing import quantised_codes
 from musiclib.evaluate.knn import knn_predict
 from musiclib.objective import lower_bound
 from musiclib.pretrain import load_method, run
+from musiclib.pretrain.assemble import view_configs
+from musiclib.schema import canonical
 from musiclib.studies.ceilings import ceilings
 from musiclib.studies.segment_cells import Cell, config_of, plan
-from musiclib.training.assemble import view_configs
 
 MOVED = 0.05
 """The rule of `settled`: nothing changes any more when redundancy, purity and the loss over log K all move by less."""
@@ -58,7 +59,7 @@ def measure(cell: Cell, folder: Path, train: Callable[[TrainConfig], dict], data
     code = record.sources_hash(record.PACKAGE / "evaluate")
     name = hashlib.sha256(canonical([dataclasses.asdict(cell), config.hash()]).encode()).hexdigest()[:16]
     path = folder / "rows" / f"{name}.json"
-    kept = record.read_json(path)
+    kept = files.read_json(path)
     if kept is not None and (cell.ceiling or kept["scored_by"] == code):
         return kept
     start = time.monotonic()
@@ -77,8 +78,8 @@ def measure(cell: Cell, folder: Path, train: Callable[[TrainConfig], dict], data
             bound = lower_bound(cell.size[1], segments=cell.size[0], **weights)
             row["scores"]["gap"] = trained["curve"][-1]["loss"] - bound
             row["scores"]["agreement"] = trained["curve"][-1]["health"]["agreement"]
-    row = record.jsonable({**row, **record.provenance(), "seconds": time.monotonic() - start, "finished": record.now()})
-    record.write_json(path, row)
+    row = files.jsonable({**row, **record.provenance(), "seconds": time.monotonic() - start, "finished": record.now()})
+    files.write_json(path, row)
     return row
 
 
@@ -200,7 +201,7 @@ def main(argv: list[str] | None = None) -> int:
             rows.append(measure(cell, folder, train, chosen.data_root))
             done += 1
             text = "".join(f"{canonical(row)}\n" for row in rows)
-            record.write_text(folder / "rows.jsonl", text)
+            files.write_text(folder / "rows.jsonl", text)
         print(f"{record.now()} {stage}: {done} of {len(stages[stage])} cells", flush=True)
     return 0
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from musiclib.intervals import t_interval
+from musiclib.statistics import t_interval
 
 HALF = 0.5
 
