@@ -133,6 +133,24 @@ def test_a_ceiling_reads_every_factor(folder):
     assert row["scores"]["readable/ground"] > 0.5 > row["scores"]["readable/texture"]
 
 
+def test_the_third_order_control_is_another_training_from_the_same_start(folder, trained):
+    train, calls = trained
+    before = len(calls)
+    plain, third = (measure(Cell(c=0.0, third=w, **TINY), folder, train) for w in (0.0, 2.0))
+    assert len(calls) - before <= 1
+    assert "run" not in third
+    assert third["scores"]["loss"] != plain["scores"]["loss"]
+    assert -3 * math.log(4) < third["scores"]["loss"] < 0
+    assert measure(Cell(c=0.0, third=2.0, **TINY), folder, train=None) == third
+
+
+def test_rows_from_before_a_field_have_its_default():
+    old = {name: value for name, value in dataclasses.asdict(Cell(c=0.0)).items() if name != "third"}
+    rows = [{"cell": old, "scores": {}}]
+    assert select(rows, c=0.0) == rows
+    assert select(rows, c=0.0, third=1.0) == []
+
+
 def test_select_takes_the_defaults_for_what_is_not_named():
     rows = [
         {"cell": dataclasses.asdict(cell), "scores": {"x": cell.seed}} for cell in itertools.chain(*plan().values())

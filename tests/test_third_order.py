@@ -57,6 +57,15 @@ def test_descent_leaves_the_triple_with_the_term_and_stays_without_it():
     assert leaves[-1]["loss"] < -3 * math.log(3) + 0.1  # and the pairwise objective is at its bound all the same
 
 
+def test_a_bush_array_of_two_attributes_is_free_for_pairs_and_dear_for_triples():
+    """Five segments a, b, a + b, a + 2b, ... over the field of K = 5: K^2 of K^3 cells, log K above the least."""
+    a, b = torch.cartesian_prod(torch.arange(5), torch.arange(5)).T
+    q = one_hot(torch.stack([a, *((a * x + b) % 5 for x in range(4))], dim=1), 5, torch.float64)
+    terms = code_terms(q, q)
+    assert float(terms.diagonal + terms.off_diagonal) == pytest.approx(-3 * math.log(5), abs=1e-12)
+    assert float(third_order_term(q, q)) == pytest.approx(-2 * math.log(5), abs=1e-12)
+
+
 def test_descent_is_a_function_of_its_seed():
     first, again, other = (descend(modular_triple(2, 2), 2, third_weight=0.5, steps=3, seed=s) for s in (1, 1, 2))
     assert first == again

@@ -56,7 +56,8 @@ PEERS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of the map. segments, units: None for those of the bench. ceiling: supervised ceilings in place of it."""
+    """One run of the map. segments, units: None for those of the bench. ceiling: supervised ceilings in place of it.
+    third: weight of a third-order term, the control of `musiclib.studies.third_order`."""
 
     bench: str = "wide"
     views: str = "standard"
@@ -71,6 +72,7 @@ class Cell:
     remedy: str = ""
     samples: int = 4096
     ceiling: bool = False
+    third: float = 0.0
 
     def __post_init__(self) -> None:
         known = {"bench": BENCHES, "views": VIEWS, "remedy": {"": {}, **REMEDIES}, "method": {"music": {}, **PEERS}}
@@ -105,7 +107,7 @@ def config_of(cell: Cell) -> TrainConfig:
 def plan(seeds: Sequence[int] = (0, 1, 2)) -> dict[str, list[Cell]]:
     """The stages of the map in the order in which they are run: name -> cells.
 
-    The first five answer which c, which views, which K and whether patience changes the answer; the others move one
+    The first six answer which c, which views, which K and whether patience changes the answer; the others move one
     thing each at c = 0 and 1. patience: see `musiclib.studies.segment_map.settled`.
     """
     two, others, both, between = ("standard", "gentle"), ("none", "crop", "strong"), (0.0, 1.0), (0.1, 0.3, 3.0)
@@ -120,6 +122,7 @@ def plan(seeds: Sequence[int] = (0, 1, 2)) -> dict[str, list[Cell]]:
     return {
         "ceilings": cells(seed=seeds[:1], views=VIEWS, ceiling=(True,)),
         "weights": cells(views=two, c=WEIGHTS),
+        "third order": cells(views=two, c=both, third=(1.0,)),
         "views": cells(views=others, c=both),
         "units": cells(views=two, c=both, units=(8, 16)),
         "patience": cells(epochs=(24,), views=two, c=both),

@@ -44,6 +44,7 @@ from musiclib.objective import lower_bound
 from musiclib.pretrain import load_method, run
 from musiclib.pretrain.assemble import view_configs
 from musiclib.schema import canonical
+from musiclib.studies import third_order
 from musiclib.studies.ceilings import ceilings
 from musiclib.studies.segment_cells import Cell, config_of, plan
 
@@ -53,42 +54,51 @@ MOVED = 0.05
 
 def measure(cell: Cell, folder: Path, train: Callable[[TrainConfig], dict], data_root: str | None = None) -> dict:
     """The row of a cell: trained by `train` (a record; the run lies in `folder`/runs/HASH), scored, kept in
-    `folder`/rows. A kept row is returned as it is unless the code that scores has changed; a ceiling, whose network is
-    not kept, always."""
+    `folder`/rows. A kept row is returned as it is unless the code that scores has changed; one whose network
+    is not kept, a ceiling or the third-order control, always."""
     config = config_of(cell)
     code = record.sources_hash(record.PACKAGE / "evaluate")
-    name = hashlib.sha256(canonical([dataclasses.asdict(cell), config.hash()]).encode()).hexdigest()[:16]
+    changed = {f.name: v for f in dataclasses.fields(cell) if (v := getattr(cell, f.name)) != f.default}
+    name = hashlib.sha256(canonical([changed, config.hash()]).encode()).hexdigest()[:16]
     path = folder / "rows" / f"{name}.json"
     kept = files.read_json(path)
-    if kept is not None and (cell.ceiling or kept["scored_by"] == code):
+    if kept is not None and (cell.ceiling or cell.third or kept["scored_by"] == code):
         return kept
     start = time.monotonic()
     row: dict[str, Any] = {"cell": dataclasses.asdict(cell), "scored_by": code}
     if cell.ceiling:
         row |= {"scores": {f"readable/{f}": v for f, v in ceilings(config, data_root=data_root).items()}}
     else:
-        trained = train(config)
-        method = load_method(folder / "runs" / config.hash())[0]
-        row |= {"run": trained["run"], "collapsed": trained["collapsed"], "curve": _curve(trained)}
-        row["scores"] = scores(method, config, cell.size, data_root)
+        if cell.third:
+            images = _images(config.dataset, canonical(config.dataset_options), data_root)[0]
+            method, curve = third_order.trained(config, images, cell.third)
+        else:
+            trained = train(config)
+            method, curve = load_method(folder / "runs" / config.hash())[0], trained["curve"]
+            row |= {"run": trained["run"], "collapsed": trained["collapsed"]}
+        row |= {"curve": _curve(curve), "scores": scores(method, config, cell.size, data_root)}
         if cell.method == "music":
-            o = config.resolved().options
-            weights = {w: o[w] for w in ("diagonal_weight", "off_diagonal_weight", "invariance_weight")}
-            row["scores"]["loss"] = trained["curve"][-1]["loss"]
-            bound = lower_bound(cell.size[1], segments=cell.size[0], **weights)
-            row["scores"]["gap"] = trained["curve"][-1]["loss"] - bound
-            row["scores"]["agreement"] = trained["curve"][-1]["health"]["agreement"]
+            row["scores"] |= _end(curve[-1], cell, config)
     row = files.jsonable({**row, **record.provenance(), "seconds": time.monotonic() - start, "finished": record.now()})
     files.write_json(path, row)
     return row
 
 
-def _curve(trained: dict) -> list[dict[str, float]]:
+def _end(last: dict, cell: Cell, config: TrainConfig) -> dict[str, float]:
+    """Loss (that of the pairwise terms, with their weights), its gap to the bound, agreement of views: last epoch."""
+    o = config.resolved().options
+    weights = {w: o[w] for w in ("diagonal_weight", "off_diagonal_weight", "invariance_weight")}
+    loss = last["loss"] - cell.third * last.get("third", 0.0)
+    bound = lower_bound(cell.size[1], segments=cell.size[0], **weights)
+    return {"loss": loss, "gap": loss - bound, "agreement": last["health"]["agreement"]}
+
+
+def _curve(curve: list[dict]) -> list[dict[str, float]]:
     """Epoch by epoch: loss, hard information between segments, agreement of the views (of the last batch)."""
     return [
         {"epoch": e["epoch"], "loss": e["loss"]}
         | {k: e["health"][k] for k in ("information_hard", "agreement", "peak") if k in e["health"]}
-        for e in trained["curve"]
+        for e in curve
     ]
 
 
@@ -143,8 +153,9 @@ def scores(
 def select(rows: Iterable[dict], **wanted: Any) -> list[dict]:
     """Rows whose cell has these values; what is not named has to be the default of `Cell`, seed apart."""
     base = {f.name: f.default for f in dataclasses.fields(Cell) if f.name != "seed"}
-    asked = {**base, **wanted}
-    return [r for r in rows if all(r["cell"][name] == value for name, value in asked.items() if value is not ...)]
+    asked = {name: value for name, value in {**base, **wanted}.items() if value is not ...}
+    # a row from before a field was there has its default
+    return [r for r in rows if all(r["cell"].get(name, base.get(name)) == value for name, value in asked.items())]
 
 
 def values(rows: Iterable[dict], score: str) -> list[float]:

@@ -9,6 +9,11 @@ features under the same views (`musiclib.studies.ceilings`). The reasons, on `at
 - With c = 0 there is no such price. Segments part, and what is large or bright comes first: both colours and the
   pattern, with colour operations the core instead of the object's hue. Shape and texture need more of the encoder and
   are predicted to be lost throughout, though the supervised encoder learns them.
+
+Added after the first two seeds of c under standard and gentle views, and before any run with a third-order term: there
+both colours were held and nothing else, and any two segments told three quarters of a third one at c = 0 and standard
+views. That is a Bush array over two attributes. Prediction: with the third-order term of weight 1 at c = 0, two
+segments tell less than half of a third one, and at least one factor besides the colours is held.
 """
 
 from __future__ import annotations
