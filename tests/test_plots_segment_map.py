@@ -6,14 +6,16 @@ import torch
 
 from musiclib.plots.attributes import gallery_sheet
 from musiclib.plots.segment_map import galleries_beside, held_tables, parting, trade_off
+from musiclib.plots.style import GREY
 
 
 def texts(axes):
     return [t.get_text() for t in axes.texts]
 
 
-def test_points_lie_where_they_are_and_single_ones_are_hollow():
-    figure = trade_off({"c = 0": {"gentle": [(0.1, 0.2), (0.3, 0.4)]}, "c = 1": {"none": [(0.9, 0.8)]}}, {})
+def test_points_lie_where_they_are_and_few_seeds_are_hollow():
+    three = [(0.1, 0.2), (0.3, 0.4), (0.2, 0.3)]
+    figure = trade_off({"c = 0": {"gentle": three}, "c = 1": {"none": [(0.9, 0.8)]}}, {})
     lines = [line for container in figure.axes[0].containers for line in [container.lines[0]]]
     assert [tuple(map(float, np.ravel(line.get_data()))) for line in lines] == [
         pytest.approx((0.2, 0.3)),
@@ -22,6 +24,16 @@ def test_points_lie_where_they_are_and_single_ones_are_hollow():
     assert lines[1].get_markerfacecolor() == "white" != lines[0].get_markerfacecolor()
     assert lines[0].get_marker() != lines[1].get_marker()
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["c = 0", "c = 1", "gentle", "none"]
+
+
+def test_peers_are_grey_and_named_beside_their_marks():
+    figure = trade_off({"c": {"v": [(0.5, 0.5)]}}, {}, peers={"simclr": {"w": [(0.2, 0.1), (0.4, 0.3)]}})
+    own, peer = (container.lines[0] for container in figure.axes[0].containers)
+    assert texts(figure.axes[0]) == ["simclr"]
+    assert tuple(np.ravel(peer.get_data())) == pytest.approx((0.3, 0.2))
+    assert peer.get_color() == GREY != own.get_color()
+    assert peer.get_markerfacecolor() == "white"
+    assert not figure.axes[0].containers[1].has_xerr
 
 
 def test_landmarks_at_one_place_share_a_star():

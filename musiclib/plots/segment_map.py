@@ -14,37 +14,42 @@ from musiclib.plots.attributes import SCALE, WORDS, gallery_sheet
 from musiclib.plots.style import GREY, MARKS, OKABE_ITO, Picture, fixed_style, mean_curve, paint, picture, tidy
 from musiclib.statistics import t_interval
 
+LEAST_SEEDS = 3  # below this many a mean is hollow and has no interval
+
 
 @fixed_style()
 def trade_off(
     points: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]],
     landmarks: Mapping[str, tuple[float, float]],
     *,
+    peers: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]] | None = None,
     xlabel: str = "redundancy of segments",
     ylabel: str = "purity of segments",
 ) -> Picture:
     """Where codes lie between redundancy (right) and purity (top): complementary attributes are the upper left corner.
 
-    points: series, a colour each (the weight c, or a method) -> kind of views, a mark each -> (x, y), one a seed: mean
-    with 95 % t intervals either way, hollow for a single seed. landmarks: name -> (x, y), stars, one for
-    all at one place.
+    points: series, a colour each (the weight c) -> kind of views, a mark each -> (x, y), one a seed: mean with 95 % t
+    intervals either way, hollow and without them below three seeds. peers: the same of methods, grey with their names.
+    landmarks: name -> (x, y), stars, one for all at one place.
     """
     if not points or not any(points.values()):
         raise ValueError("points: needs at least one series with at least one kind of views")
     figure = picture(7.4, 4.6)
     axes = tidy(figure.subplots())
-    kinds = list(dict.fromkeys(kind for kinds in points.values() for kind in kinds))
-    for place, by_kind in enumerate(points.values()):
+    peers = peers or {}
+    kinds = list(dict.fromkeys(kind for series in (points, peers) for group in series.values() for kind in group))
+    inks = {name: paint(place)[0] for place, name in enumerate(points)} | dict.fromkeys(peers, GREY)
+    for name, by_kind in [*points.items(), *peers.items()]:
         for kind, pairs in by_kind.items():
-            if not pairs:
-                continue
             (x, x_half), (y, y_half) = (t_interval(list(values)) for values in zip(*pairs, strict=True))
-            single = len(pairs) == 1
+            few = len(pairs) < LEAST_SEEDS
             axes.errorbar(
-                x, y, xerr=None if single else x_half, yerr=None if single else y_half, color=paint(place)[0],
-                fmt=MARKS[kinds.index(kind) % len(MARKS)], markersize=7, linewidth=0.9, alpha=0.9,
-                markerfacecolor="white" if single else paint(place)[0],
+                x, y, xerr=None if few else x_half, yerr=None if few else y_half, color=inks[name], markersize=7,
+                fmt=MARKS[kinds.index(kind) % len(MARKS)], linewidth=0.9, alpha=0.9,
+                markerfacecolor="white" if few else inks[name],
             )  # fmt: skip
+            if name in peers:
+                axes.annotate(name, (x, y), xytext=(6, -8), textcoords="offset points", fontsize=6.5, color=GREY)
     shared: dict[tuple[float, float], list[str]] = {}
     for name, (x, y) in landmarks.items():
         shared.setdefault((round(x, 2), round(y, 2)), []).append(name)
