@@ -15,9 +15,9 @@ With torchrun the batch of the configuration is the global one; every process ta
 images that one process would have used, so the number of processes changes rounding only.
 
 Exit codes: 0 done; 2 wrong arguments, configuration or plug-in; 3 a data set is missing or unusable; 4 stopped on a
-value that is not finite; 5 the output folder belongs to another run or to other data, is in use, holds only damaged checkpoints,
-or a file cannot be read or written (permission, full disk); 75 asked to stop (SIGTERM, Ctrl-C, SIGHUP, SIGUSR1,
-SIGUSR2), saved, run again to go on; 130 interrupted where there was nothing to save; 1 anything else.
+value that is not finite; 5 the output folder belongs to another run or to other data, is in use, holds only damaged
+checkpoints, or a file cannot be read or written (permission, full disk); 75 asked to stop (SIGTERM, Ctrl-C, SIGHUP,
+SIGUSR1, SIGUSR2), saved, run again to go on; 130 interrupted where there was nothing to save; 1 anything else.
 """
 
 from __future__ import annotations
