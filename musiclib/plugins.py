@@ -143,14 +143,14 @@ def unchanged(known: Mapping[str, str], now: Mapping[str, str]) -> None:
 def named_in(values: Mapping[str, Any]) -> dict[str, str]:
     """name -> 'method', 'encoder' or 'dataset' of all plug-ins in the parameters of a notebook (`method`, `methods`,
     `encoder`, `dataset`, `datasets`, and `method` of the entries of `settings`)."""
-    found = []
+    settings = values.get("settings")
+    rows = settings.items() if isinstance(settings, dict) else ()
+    labels = {label: row["method"] for label, row in rows if isinstance(row, dict) and "method" in row}
+    found = [(method, "method") for method in labels.values()]
     for key in ("method", "encoder", "dataset"):
         several = values.get(f"{key}s")
         found += [(values.get(key), key), *((v, key) for v in (several if isinstance(several, list) else []))]
-    settings = values.get("settings")
-    for row in (settings if isinstance(settings, dict) else {}).values():
-        found.append((row.get("method") if isinstance(row, dict) else None, "method"))
-    return {name: what for name, what in found if isinstance(name, str) and is_outside(name)}
+    return {name: what for name, what in found if isinstance(name, str) and is_outside(name) and name not in labels}
 
 
 def _origins(value: Any) -> set[str]:

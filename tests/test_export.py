@@ -116,7 +116,10 @@ def test_a_validation_run_exports_its_validation_part(tmp_path):
     assert main([str(folder), "--format", "features"]) == 0
     with np.load(folder / "export" / "features.npz") as kept:
         assert set(kept) == {"train", "train_labels", "validation", "validation_labels", "classes"}
-    assert "not on the test set" in (folder / "export" / "README.md").read_text()
+    assert main([str(folder), "--format", "safetensors"]) == 0
+    text = (folder / "export" / "README.md").read_text()
+    assert "not on the test set" in text
+    assert "python -m musiclib.evaluate" not in text  # it would score the test set
 
 
 def test_an_encoder_from_outside_is_exported_and_read_again(tmp_path, write):  # noqa: F811

@@ -95,6 +95,8 @@ def test_plugins_are_found_in_the_parameters_of_a_notebook():
     kinds = {"a:A": "method", "b:B": "method", "c:load": "dataset", "timm:resnet18": "encoder", "d:load": "dataset"}
     assert named_in(values) == kinds
     assert named_in({"methods": "all", "settings": None}) == {}
+    label = {"methods": ["lr:high"], "settings": {"lr:high": {"method": "a:A"}}}
+    assert named_in(label) == {"a:A": "method"}  # a label that looks like a path is a label
 
 
 # ---------------------------------------------------------------- found, or refused in one line

@@ -6,7 +6,9 @@ run's record, and from the records of other seeds where there are some. Nothing 
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,8 +111,9 @@ def usage(source: Source, written: Mapping[str, str]) -> str:
             "from musiclib.evaluate.foreign import load_weights\n\n"
             f'encoder = load_weights("{weights}", "{config.encoder}").encoder\n'
             "```",
-            f"Its numbers again, from the file:\n\n```\n{command(source, weights)}\n```",
         ]
+    if weights and not config.validation:  # the part that such a run was scored on is no split of the data set
+        lines.append(f"Its numbers again, from the file:\n\n```\n{command(source, weights)}\n```")
     if "encoder_torchvision.pth" in written:
         lines.append(torchvision_usage(source))
     return "\n\n".join(lines)
@@ -120,13 +123,13 @@ def command(source: Source, weights: str) -> str:
     """The command that scores the file as the run was scored; the data root is the reader's."""
     config, chosen = source.config, []
     for key, value in config.dataset_options.items():
-        chosen.append(f"--option {key}={value}")
+        chosen.append(f"--option {shlex.quote(f'{key}={json.dumps(value)}')}")
     for key in ("size", "mean", "std"):
         if key in config.views:
             values = getattr(source.view, key)
             chosen.append(f"--{key} {' '.join(map(str, values if isinstance(values, tuple) else (values,)))}")
     chosen += [f"--seed {config.seed}"] if config.seed else []
-    told = f"--weights {weights} --encoder {config.encoder} --dataset {shown_dataset(config)}"
+    told = f"--weights {weights} --encoder {config.encoder} --dataset {shlex.quote(shown_dataset(config))}"
     return " ".join(["python -m musiclib.evaluate", told, *chosen])
 
 
