@@ -164,7 +164,23 @@ def test_a_file_that_does_not_give_the_same_numbers_is_not_left(trained, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_that_is_mixed_up_is_seen_by_what_the_encoder_computes(trained, tmp_path, monkeypatch):
+def test_an_encoder_that_computes_otherwise_is_seen_though_its_tensors_are_right(
+    trained, tmp_path, monkeypatch, capsys
+):
+    whole = formats.load_weights
+
+    def in_training(*arguments):
+        loaded = whole(*arguments)
+        loaded.encoder.train()
+        return loaded
+
+    monkeypatch.setattr(formats, "load_weights", in_training)
+    assert main([str(trained["run"]), "--format", "safetensors", "--out", str(tmp_path)]) == EXIT["mismatch"]
+    assert "computes other features" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_are_mixed_up_are_seen(trained, tmp_path, monkeypatch):
     names = formats.torchvision_names
 
     def mixed(name, own):

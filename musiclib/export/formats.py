@@ -60,13 +60,12 @@ def write_torchvision(source: Source, out: Path) -> tuple[Path, str]:
 def _same(source: Source, path: Path, naming: str) -> str:
     """Load a file of weights as a stranger would and compare, bit for bit."""
     loaded = load_weights(path, source.config.encoder)
+    known = loaded.encoder.state_dict()
+    other = [key for key, value in source.encoder.state_dict().items() if not torch.equal(value, known[key])]
+    if other or loaded.match.naming != naming:
+        raise Mismatch(f"{path.name}: the tensors that were read back are not those that were written")
     with torch.no_grad():
         found = loaded.encoder(source.images())
-    known = loaded.encoder.state_dict()
-    if loaded.match.naming != naming or any(
-        not torch.equal(v, known[k]) for k, v in source.encoder.state_dict().items()
-    ):
-        raise Mismatch(f"{path.name}: the tensors that were read back are not those that were written")
     if not torch.equal(found, source.features()):
         raise Mismatch(f"{path.name}: the encoder that was read back computes other features")
     return f"{len(known)} tensors read back, the same bits; features of {len(found)} drawn images the same bits"
