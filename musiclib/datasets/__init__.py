@@ -89,7 +89,12 @@ def identity(name: str, split: str = "train", *, root: str | Path | None = None,
 
 def known(name: str) -> bool:
     """Whether `load` has a reader for this name (which says nothing about whether the data are there)."""
-    return name in NAMES or (name.partition(":")[0] in NAMED and ":" in name) or plugins.is_path(name)
+    return name in NAMES or (name.partition(":")[0] in NAMED and ":" in name) or _outside(name)
+
+
+def _outside(name: str) -> bool:
+    """Whether a name is a dotted path; 'cifar10:x' is a mistake and no module of somebody's."""
+    return plugins.is_path(name) and name.partition(":")[0] not in NAMES
 
 
 def from_files(name: str) -> bool:
@@ -103,7 +108,7 @@ def _found(name: str, split: str, root: str | Path | None, options: dict[str, An
     if not known(name):
         choices = ", ".join((PREFIXES[0], *NAMES))
         raise ValueError(f"unknown dataset {name!r}; choose one of {choices} or {PREFIXES[1]}")
-    if plugins.is_path(name):
+    if _outside(name):
         return outside_set(name, split, data_root(root), options)
     kind, _, rest = name.partition(":")
     function = (MADE | READ | NAMED)[kind]
