@@ -22,7 +22,7 @@ from musiclib.evaluate.__main__ import main as evaluate
 from musiclib.export import card, formats
 from musiclib.export.__main__ import EXIT, main
 from musiclib.export.source import ExportError, open_source
-from musiclib.pretrain import load_encoder, run
+from musiclib.pretrain import checkpoint, load_encoder, run
 
 SHARED = {"dataset": "digits", "epochs": 1, "batch": 256, "lr": 3e-3, "views": {"size": 12}, "precision": "float32"}
 SIMCLR = {**SHARED, "method": "simclr", "options": {"projector": [32, 8]}, "encoder": "tiny"}
@@ -326,9 +326,7 @@ def test_a_damaged_checkpoint_and_a_missing_data_set_have_their_codes(trained, t
     shutil.copytree(trained["run"], folder)
     files.write_json(folder / "config.json", config.resolved().to_dict())
     edit(folder, run=config.hash(), config=config.resolved().to_dict())
-    state = next(folder.glob("checkpoint/*/state.json"))
-    body = json.loads(state.read_text())
-    state.write_text(json.dumps({**body, "owner": config.hash()}))
+    checkpoint.save(folder / "checkpoint", checkpoint.load(folder / "checkpoint"), step=9, owner=config.hash())
     arguments = [str(folder), "--format", "features", "--data-root", str(tmp_path)]
     assert main(arguments) == EXIT["data"] == 3
     assert "'cifar10' was not found" in capsys.readouterr().err
