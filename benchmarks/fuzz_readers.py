@@ -36,7 +36,7 @@ import torch
 
 from benchmarks.fuzz_damage import damage
 from benchmarks.fuzz_formats import FORMATS, Files, Format
-from musiclib.files import write_json
+from musiclib.files import read_json, write_json
 from musiclib.record import provenance
 
 LIMIT = 30.0  # seconds a file
@@ -190,7 +190,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the damage (default: %(default)s)")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS), metavar="NAME")
     parser.add_argument("--keep", type=Path, help="write the files that made a fault into this folder")
-    parser.add_argument("--out", type=Path, help="the record (default: none is written)")
+    parser.add_argument("--out", type=Path, help="the record, in which other formats stay (default: none)")
     args = parser.parse_args(argv)
     torch.set_num_threads(1)
     numbers = range(args.first, args.first + args.files)
@@ -213,7 +213,9 @@ def main(argv: list[str] | None = None) -> int:
                 args.keep.mkdir(parents=True, exist_ok=True)
                 (args.keep / f"{name.replace(' ', '-')}-{fault['number']}-{file}").write_bytes(content)
     if args.out:
-        body = {"benchmark": "fuzz_readers", "seed": args.seed, "limit_s": args.limit, "formats": formats}
+        before = read_json(args.out) or {}
+        kept = before.get("formats", {}) if before.get("seed") == args.seed else {}
+        body = {"benchmark": "fuzz_readers", "seed": args.seed, "limit_s": args.limit, "formats": kept | formats}
         write_json(args.out, body | {"provenance": provenance()})
     return 1 if any(found["faults"] for found in formats.values()) else 0
 

@@ -126,7 +126,9 @@ def read_yaml(text: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except Exception as error:  # PyYAML lets those of the types pass through: int("x") for !!int x, a list as a key
-        raise NotYaml(" ".join(str(error).split())) from None
+        words = " ".join(str(error).split())
+        words = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+        raise NotYaml(words) from None
 
 
 def read_mapping(path: str | Path, *, empty: bool = False) -> dict[str, Any]:

@@ -138,7 +138,19 @@ def test_yaml_numbers_with_exponents_are_numbers():
 
 @pytest.mark.parametrize(
     "text",
-    ["a: b: c", "[1", "\t- x", "a: 1\n---\nb: 2", "? [1]\n: 2", "!!int x", "!!binary ä", "*b", "a: 1\na: 2", "\0"],
+    [
+        "a: b: c",
+        "[1",
+        "\t- x",
+        "a: 1\n---\nb: 2",
+        "? [1]\n: 2",
+        "!!int x",
+        "!!binary ä",
+        "*b",
+        "a: 1\na: 2",
+        "\0",
+        "[a\uf5ab b: c",
+    ],
 )
 def test_what_is_no_yaml_is_one_line_that_names_the_file_or_the_argument(tmp_path, capsys, text):
     with pytest.raises(NotYaml) as raised:

@@ -125,6 +125,11 @@ def test_the_command_counts_records_and_keeps_what_it_finds(monkeypatch, tmp_pat
     assert list(record["formats"]) == ["YAML", "IDX"]
     assert all(sum(found["outcomes"].values()) == 20 for found in record["formats"].values())
     assert not keep.exists()
+    main(["--files", "30", "--formats", "IDX", "--out", str(out)])
+    record = json.loads(out.read_text())
+    assert [found["files"] for found in record["formats"].values()] == [20, 30]
+    main(["--files", "30", "--formats", "IDX", "--out", str(out), "--seed", "1"])  # another search, another record
+    assert list(json.loads(out.read_text())["formats"]) == ["IDX"]
     form = FORMATS["YAML"]
     monkeypatch.setitem(FORMATS, "YAML", dataclasses.replace(form, refusals=()))
     assert main(["--files", "20", "--first", "7", "--formats", "YAML", "--keep", str(keep)]) == 1
