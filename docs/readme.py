@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,9 +78,13 @@ def lightly_rows(record: dict) -> dict[str, str]:
 
 def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
     """The benchmarks' records as one Markdown table."""
-    names = ("loss", "training", "views", "batches_runs", "batches_kills", "scaling", "lightly")
+    names = ("loss", "training", "views", "batches_runs", "batches_kills", "readers")
     read = (json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in names)
-    loss, training, views, runs, kills, scaling, lightly = read
+    loss, training, views, runs, kills, readers = read
+    # Benchmarks that need hours or packages of others have rows once they have records.
+    extra = {"scaling": scaling_rows, "lightly": lightly_rows}
+    kept = {name: folder / f"{name}.json" for name in extra}
+    rows = [extra[n](json.loads(path.read_text(encoding="utf-8"))) for n, path in kept.items() if path.is_file()]
     seconds, over = loss["timed"]["median_seconds"], loss["timed"]["over_floor"]
     shape = "(N, S, K) = ({}, {}, {})"
     step = views["seconds"]["training step"]["median"]
@@ -88,6 +93,7 @@ def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
     environment = training["provenance"]["environment"]
     peak, below = loss["memory"]["peak_mebibytes"]["default"], loss["memory"]["below_dense"]["default"]
     gflops = training["bfloat16_matmul_flops"] / 1e9
+    fuzzed = totals(readers["formats"])
     rows = {
         f"loss, forward and backward, {shape.format(*loss['timed']['shape'])}": (
             f"{1e3 * seconds['default']:.0f} ms, {over['default']:.2f} x its floor "
@@ -105,8 +111,7 @@ def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
         "two views of a batch as a share of step and views": (
             f"{100 * share['ours']:.1f} % (kornia: {100 * share['kornia']:.0f} %)"
         ),
-        **scaling_rows(scaling),
-        **lightly_rows(lightly),
+        **{name: value for make in rows for name, value in make.items()},
         f"{runs['runs']} notebooks on {runs['jobs']} workers, {runs['failed']} of them made to fail": (
             f"every verdict {'right' if runs['right'] else 'NOT right'}; {runs['overhead_s_median']:.1f} s a run "
             f"beyond its cells (median)"
@@ -115,9 +120,21 @@ def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
             f"tables equal those of an undisturbed batch: {'yes' if kills['right'] else 'NO'}; "
             f"{len(kills['wrong'])} files broken or processes left"
         ),
+        f"{fuzzed['files']} damaged files of {len(readers['formats'])} formats": (
+            f"{fuzzed['read as it was']} read as before, {fuzzed['read as another valid value']} as another valid "
+            f"value, {fuzzed['refused in one line']} refused in one line; {fuzzed['faults']} crashes, hangs, "
+            "tracebacks, or arrays of a wrong type, shape or range"
+        ),
     }
     made = f"{environment['device_name']}, {environment.get('threads')} threads, torch {environment['torch']}"
     return "\n".join(["| | measured |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows.items()), "", f"*{made}*"])
+
+
+def totals(formats: dict[str, dict]) -> dict[str, int]:
+    """Files and outcomes over all formats of the readers' record; what is no planned outcome is a fault."""
+    counts = sum((Counter(found["outcomes"]) for found in formats.values()), Counter())
+    faults = sum(count for outcome, count in counts.items() if outcome.startswith("FAULT"))
+    return counts | Counter(files=counts.total(), faults=faults)
 
 
 def filled() -> dict[Path, str]:
