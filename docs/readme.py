@@ -84,7 +84,7 @@ def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
     # Benchmarks that need hours or packages of others have rows once they have records.
     extra = {"scaling": scaling_rows, "lightly": lightly_rows}
     kept = {name: folder / f"{name}.json" for name in extra}
-    rows = [extra[n](json.loads(path.read_text(encoding="utf-8"))) for n, path in kept.items() if path.is_file()]
+    later = [extra[n](json.loads(path.read_text(encoding="utf-8"))) for n, path in kept.items() if path.is_file()]
     seconds, over = loss["timed"]["median_seconds"], loss["timed"]["over_floor"]
     shape = "(N, S, K) = ({}, {}, {})"
     step = views["seconds"]["training step"]["median"]
@@ -111,7 +111,7 @@ def figures(folder: Path = ROOT / "benchmarks" / "results") -> str:
         "two views of a batch as a share of step and views": (
             f"{100 * share['ours']:.1f} % (kornia: {100 * share['kornia']:.0f} %)"
         ),
-        **{name: value for make in rows for name, value in make.items()},
+        **{name: value for make in later for name, value in make.items()},
         f"{runs['runs']} notebooks on {runs['jobs']} workers, {runs['failed']} of them made to fail": (
             f"every verdict {'right' if runs['right'] else 'NOT right'}; {runs['overhead_s_median']:.1f} s a run "
             f"beyond its cells (median)"

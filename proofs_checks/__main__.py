@@ -8,10 +8,15 @@
     python -m proofs_checks --write                  run both and store claims.json, kill_matrix.json and claims.md
     python -m proofs_checks --formal [--write]       compile the Coq theorems; --write stores formal.json, from which
                                                      the tables take their mark machine-checked
+    python -m proofs_checks --target pkg.mod:adapter the same claims asked of anybody's implementation of MUSIC; the
+                                                     least it needs is a function loss(z1, z2, segments)
+    python -m proofs_checks --peer simclr --target pkg.mod:loss
+                                                     what is stated of a peer, asked of anybody's implementation of it
 
 Exit status 0 if all is as registered: every check holds, every control goes red, no wrong loss survives, every theorem
 compiles from nothing but the axioms of the real numbers. 1 if not. 2 if the arguments are wrong. 3 if --formal finds no
-coqc. 130 if interrupted; long runs go on where they were.
+coqc. 130 if interrupted; long runs go on where they were. With --target: 0 if nothing that could be
+asked fails, 1 if something does, 2 if the target cannot be loaded or is no adapter.
 """
 
 from __future__ import annotations
@@ -29,6 +34,8 @@ with extra("suite"):
     from musiclib.record import now, provenance
     from proofs_checks import RESULTS, report
     from proofs_checks.claims import CLAIMS, checks_of
+    from proofs_checks.conformance import command as conformance
+    from proofs_checks.conformance.target import TargetError
     from proofs_checks.formal.record import carry_out as carry_out_formal
     from proofs_checks.profiles import PROFILES, QUICK
     from proofs_checks.register import CHECKS
@@ -49,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--json", action="store_true", help="print data instead of a table")
     p.add_argument("--markdown", action="store_true", help="print the README's table of the paper's words and stop")
     p.add_argument("--formal", action="store_true", help="compile the machine-checked theorems (needs coqc) and stop")
+    p.add_argument("--target", metavar="PKG.MOD:NAME", help="judge this implementation instead of the library's")
     p.add_argument("--write", action="store_true", help=f"store the results for the repository under {RESULTS.name}/")
     p.add_argument("--jobs", type=int, default=None, help="processes (default: one per core)")
     p.add_argument("--seed", type=int, default=0, help="seed of the thorough profile; quick tries the same always")
@@ -108,6 +116,14 @@ def carry_out_command(options: argparse.Namespace) -> int:
     if options.formal:
         return carry_out_formal(write=options.write, as_json=options.json)
     names = names_of(options.claim)
+    if options.target:
+        try:
+            return conformance.carry_out(
+                options.target, options.claim, jobs=options.jobs or default_jobs(), as_json=options.json
+            )
+        except TargetError as fault:
+            print(fault, file=sys.stderr)
+            return 2
     plan = Plan(PROFILES[options.profile], options.seed, "all" if options.controls else "declared")
     trials = carry_out(names, plan, options)
     claims = [CLAIMS[one] for one in options.claim] if options.claim else list(CLAIMS.values())

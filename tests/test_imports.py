@@ -42,6 +42,7 @@ FLOORS = {
         ("checks", "explore"),
         ("trial", "formal"),
         ("report",),
+        ("conformance",),
         ("mutation", "__main__"),
     ),
     "reproduce": (("planning",), ("judging",), ("batch",), ("tune",), ("__main__",)),
