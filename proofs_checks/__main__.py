@@ -35,6 +35,7 @@ with extra("suite"):
     from proofs_checks import RESULTS, report
     from proofs_checks.claims import CLAIMS, checks_of
     from proofs_checks.conformance import command as conformance
+    from proofs_checks.conformance.peers import PEERS
     from proofs_checks.conformance.target import TargetError
     from proofs_checks.formal.record import carry_out as carry_out_formal
     from proofs_checks.profiles import PROFILES, QUICK
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--markdown", action="store_true", help="print the README's table of the paper's words and stop")
     p.add_argument("--formal", action="store_true", help="compile the machine-checked theorems (needs coqc) and stop")
     p.add_argument("--target", metavar="PKG.MOD:NAME", help="judge this implementation instead of the library's")
+    p.add_argument("--peer", choices=sorted(PEERS), help="the target is an implementation of this peer, not of MUSIC")
     p.add_argument("--write", action="store_true", help=f"store the results for the repository under {RESULTS.name}/")
     p.add_argument("--jobs", type=int, default=None, help="processes (default: one per core)")
     p.add_argument("--seed", type=int, default=0, help="seed of the thorough profile; quick tries the same always")
@@ -91,6 +93,20 @@ def carry_out(names: list[str], plan: Plan, options: argparse.Namespace) -> dict
     return {trial.check: trial for trial in try_all(names, plan, jobs=options.jobs or default_jobs(), out=out)}
 
 
+def judge_target(options: argparse.Namespace) -> int:
+    """Judge somebody's implementation; returns the exit status."""
+    try:
+        if not options.target:
+            raise TargetError("--peer: expected a --target too")
+        if options.peer:
+            return conformance.carry_out_peer(options.target, options.peer, as_json=options.json)
+        jobs = options.jobs or default_jobs()
+        return conformance.carry_out(options.target, options.claim, jobs=jobs, as_json=options.json)
+    except TargetError as fault:
+        print(fault, file=sys.stderr)
+        return 2
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Carry out the command; returns the exit status."""
     with forgiving():
@@ -116,14 +132,8 @@ def carry_out_command(options: argparse.Namespace) -> int:
     if options.formal:
         return carry_out_formal(write=options.write, as_json=options.json)
     names = names_of(options.claim)
-    if options.target:
-        try:
-            return conformance.carry_out(
-                options.target, options.claim, jobs=options.jobs or default_jobs(), as_json=options.json
-            )
-        except TargetError as fault:
-            print(fault, file=sys.stderr)
-            return 2
+    if options.target or options.peer:
+        return judge_target(options)
     plan = Plan(PROFILES[options.profile], options.seed, "all" if options.controls else "declared")
     trials = carry_out(names, plan, options)
     claims = [CLAIMS[one] for one in options.claim] if options.claim else list(CLAIMS.values())

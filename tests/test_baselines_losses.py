@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-import oracles_baselines as slow
+from proofs_checks.conformance import loops as slow
 import pytest
 import torch
 

@@ -4,7 +4,7 @@ import copy
 import json
 import math
 
-import oracles_baselines as slow
+from proofs_checks.conformance import loops as slow
 import pytest
 import torch
 from safetensors.torch import load, save

@@ -16,7 +16,7 @@ from proofs_checks import RESULTS
 from proofs_checks.wrong import MUTANTS
 
 MATRIX = RESULTS / "kill_matrix.json"
-LEAST = 0.35
+LEAST = 0.5
 """The share of common failures from which two losses are said to fail alike."""
 
 

@@ -21,6 +21,8 @@ from proofs_checks.conformance.adapter import Target
 from proofs_checks.conformance.alike import read_matrix
 from proofs_checks.conformance.judge import Finding, judge, limits_of
 from proofs_checks.conformance.limits import Limits
+from proofs_checks.conformance.peer_checks import MEANS, PeerFinding, judge_peer
+from proofs_checks.conformance.peers import PEERS
 from proofs_checks.trial import CHECKS
 
 
@@ -65,6 +67,29 @@ def carry_out(path: str, ids: Sequence[str] | None = None, *, jobs: int = 1, as_
     for row in report.red:
         print(f"RED  {row.id} {row.verdict}: {verdicts.reason(row)}", file=sys.stderr)
     return 1 if report.red or any(one.red for one in report.findings) else 0
+
+
+def carry_out_peer(path: str, name: str, *, as_json: bool = False) -> int:
+    """Judge an implementation of a peer and print; returns the exit status, 0 or 1."""
+    findings = judge_peer(path, PEERS[name])
+    if as_json:
+        print(as_text({"target": path, "peer": name, "findings": [one.data() for one in findings]}))
+    else:
+        print(f"target {path} as {name}({', '.join((*PEERS[name].arguments, *PEERS[name].numbers))})\n")
+        print("\n".join(peer_line(one) for one in findings))
+    for one in findings:
+        if one.red:
+            print(f"RED  {one.check} {one.verdict}: usually {MEANS[one.check]}", file=sys.stderr)
+    return 1 if any(one.red for one in findings) else 0
+
+
+def peer_line(one: PeerFinding) -> str:
+    """A finding of a peer as a line of its table."""
+    numbers = f": {one.answer:.9g}, stated {one.expected:.9g}" if one.verdict == "refuted" else ""
+    where = f"   {one.where}{numbers}" if one.red else ""
+    return (
+        f"{verdicts.MARKS[one.verdict]:<3}{one.check:<15}{one.verdict:<12}{one.cases:>3} cases{one.off:>10.1e}{where}"
+    )
 
 
 def as_text(data: Any) -> str:

@@ -55,7 +55,7 @@ class Question:
 @dataclass
 class Difference:
     """An answer and the library's: what, both numbers, the absolute difference in nats (or nats per logit), and what it
-    is: 'same' (rounding in float64), 'limited' (within the target's limits) or 'wrong'."""
+    is: 'same' (rounding in float64), 'coarse' (within the resolution), 'beyond' (out of reach, and finite) or 'wrong'."""
 
     what: str
     answer: float
@@ -175,10 +175,13 @@ def _difference(
         # entries of a batch mean are of the order of one over the number of samples, and as coarse as the largest
         size = torch.full_like(expected, 1 / len(question.arguments[0])) + expected.abs().max()
     same = off <= (0.0 if limits.coarse else FINEST * torch.minimum(size, expected.abs().max()) + EXACT * size)
-    limited = (limits.coarse and bool((off <= 4.0**order * limits.resolution * size).all())) or (
-        beyond and bool(answer.isfinite().all())
-    )
-    kind = "same" if bool(same.all()) else "limited" if limited else "wrong"
+    kind = "wrong"
+    if bool(same.all()):
+        kind = "same"
+    elif limits.coarse and bool((off <= 4.0**order * limits.resolution * size).all()):
+        kind = "coarse"
+    elif beyond and bool(answer.isfinite().all()):
+        kind = "beyond"
     return Difference(what, *(float(x.flatten()[worst]) for x in (answer, expected, off)), kind)
 
 
@@ -186,7 +189,7 @@ def is_arithmetic(differences: list[Difference]) -> bool:
     """Whether the target's limits explain a failure: some answer is off, none by more than they allow. (Where all are
     the library's and the check fails all the same, what it does with them is at fault.)"""
     kinds = {x.kind for x in differences}
-    return "limited" in kinds and "wrong" not in kinds
+    return "wrong" not in kinds and bool(kinds & {"coarse", "beyond"})
 
 
 # one check -------------------------------------------------------------------------------------------
@@ -199,7 +202,8 @@ class Finding:
     verdict: 'held', 'within limits' (held but for rounding, or beyond the reach), 'refuted', 'crashed' or 'not asked'.
     asked: examples that could be asked; excused: those of them within limits. needs: what the target lacks to be
     asked more. example, values: the smallest failing one, in words and in numbers where they are few. off: by how much
-    the worst answer differs from the library's, in nats; largest excused one if the check was not refuted.
+    the worst answer differs from the library's, in nats; of a check within limits the largest one that its resolution
+    explains, none where all lie beyond its reach.
     """
 
     check: str
@@ -242,7 +246,7 @@ class _Trial:
         self.check, self.target, self.limits = check, target, limits
         self.asked = self.excused = self.refused = 0
         self.needs: set[str] = set()
-        self.mildest: Difference | None = None
+        self.roughest: Difference | None = None
         self.failure: tuple[AssertionError, dict[str, Any], list[Difference]] | None = None
         if check.section == NUMERICS:
             # float32 is good enough for these; coarser arithmetic is what they look for, and so is a reach
@@ -269,8 +273,8 @@ class _Trial:
                 self.failure = failure, arguments, differences
                 raise
             self.excused += 1
-            finite = [x for x in differences if math.isfinite(x.off)]
-            self.mildest = max([*finite, *([self.mildest] if self.mildest else [])], key=_size, default=None)
+            coarse = [x for x in differences if x.kind == "coarse"]
+            self.roughest = max([*coarse, *([self.roughest] if self.roughest else [])], key=_size, default=None)
         if witness.questions:
             self.asked += 1
 
@@ -282,7 +286,9 @@ def _size(difference: Difference) -> float:
 def judge(check: Check, target: Target, limits: Limits, *, examples: int | None = None, shrink: bool = True) -> Finding:
     """Try one check on a target, with the examples of the quick profile by default."""
     seen = _Trial(check, target, limits)
-    body: Callable[..., None] = functools.wraps(check.body)(lambda objective, **arguments: seen.body(objective, **arguments))
+    body: Callable[..., None] = functools.wraps(check.body)(
+        lambda objective, **arguments: seen.body(objective, **arguments)
+    )
     count = examples or quick_examples(check.cost)
     outcome = run(dataclasses.replace(check, body=body), Objective, examples=count, shrink=shrink)
     finding = Finding(check.name, check.section, check.claims, "held", seen.asked, seen.excused, sorted(seen.needs))
@@ -294,8 +300,8 @@ def judge(check: Check, target: Target, limits: Limits, *, examples: int | None 
         finding.verdict = "not asked"
     elif seen.excused:
         finding.verdict = "within limits"
-        if seen.mildest is not None:
-            finding.what, finding.off = seen.mildest.what, seen.mildest.off
+        if seen.roughest is not None:
+            finding.what, finding.off = seen.roughest.what, seen.roughest.off
     return finding
 
 

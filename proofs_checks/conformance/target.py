@@ -59,21 +59,22 @@ def describe(failure: BaseException) -> str:
     return f"{type(failure).__name__}: {first[0][:200]}" if first else type(failure).__name__
 
 
-def parameters(path: str, function: Callable[..., Any], needed: Sequence[str], optional: Sequence[str]) -> set[str]:
+def parameters(
+    path: str, function: Callable[..., Any], needed: Sequence[str], optional: Sequence[str], by_name: Sequence[str] = ()
+) -> set[str]:
     """Which of the optional parameters a function takes by name; TargetError unless it can be called with the needed
-    ones, in order, and nothing else."""
+    ones in order, those of `by_name` by name, and nothing else."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError) as failure:
         raise TargetError(f"target {path}: {function!r} cannot be called, or shows no signature") from failure
     try:
-        signature.bind(*needed)
+        signature.bind(*needed, **dict.fromkeys(by_name, 1.0))
     except TypeError as failure:
-        raise TargetError(
-            f"target {path}: expected a function of ({', '.join(needed)}), got {signature}: {failure}"
-        ) from failure
-    by_name = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return {name for name in optional if name in signature.parameters and signature.parameters[name].kind in by_name}
+        wanted = ", ".join([*needed, *by_name])
+        raise TargetError(f"target {path}: expected a function of ({wanted}), got {signature}: {failure}") from failure
+    kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return {name for name in optional if name in signature.parameters and signature.parameters[name].kind in kinds}
 
 
 def require_scalar(path: str, what: str, value: Any, *, differentiable: bool = False) -> None:

@@ -6,6 +6,7 @@ no equation.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,7 +21,7 @@ from proofs_checks.report import markdown_table
 
 ORDER = ("refuted", "crashed", "within limits", "held", "not asked")
 """Verdicts, the worst first; a claim's is the worst of its checks that were asked."""
-MARKS = {"refuted": "!!", "crashed": "!!", "within limits": "~", "held": "ok", "not asked": "--"}
+MARKS = {"refuted": "!!", "crashed": "!!", "within limits": "~", "held": "ok", "not asked": "--", "not stated": "--"}
 
 
 @dataclass
@@ -107,7 +108,7 @@ def number(value: float | None) -> str:
 
 def describe_limits(limits: Limits) -> str:
     """Both limits in words."""
-    reach = "no limit found" if limits.reach == float("inf") else f"{limits.reach:.0f} nats"
+    reach = "no limit found" if limits.reach == math.inf else f"{limits.reach:.0f} nats"
     return f"resolution {limits.resolution:.1e} ({limits.arithmetic}), reach of disagreement: {reach}"
 
 
@@ -117,7 +118,7 @@ def reason(row: Row) -> str:
     if one is None:
         return f"needs {', '.join(row.needs)}" if row.verdict == "not asked" and row.needs else ""
     if row.verdict == "within limits":
-        return f"{one.check}: {one.what} off by {number(one.off)}"
+        return f"{one.check}: " + (f"{one.what} off by {number(one.off)}" if one.what else "beyond its reach")
     what = f"; {one.what} {one.answer:.6g}, expected {one.expected:.6g}" if one.answer is not None else ""
     return f"{one.check}: {one.message}{what}; smallest example: {' '.join(one.example.split())}"
 
@@ -131,11 +132,19 @@ def summary(report: Report) -> str:
 
 
 def likeness_lines(report: Report) -> list[str]:
-    """What the failures usually mean."""
-    if report.alike:
-        return [f"fails like {one.name} ({one.share:.0%} in common): {one.fault}" for one in report.alike]
-    failed = any(one.red for one in report.findings)
-    return ["fails like none of the wrong losses"] if failed else []
+    """What the failures usually mean: limits of arithmetic first, then the wrong losses."""
+    if not any(one.red for one in report.findings):
+        return []
+    lines, limits = [], report.limits
+    if limits.coarse:
+        lines.append(f"computes in {limits.arithmetic}: a joint or codes that are cast, or autocast")
+    if limits.reach < math.inf:
+        lines.append(
+            f"two views further apart than {limits.reach:.0f} nats are not told from each other: an agreement clamped "
+            f"near {math.exp(-limits.reach):.0e}, or taken of codes instead of their logarithms"
+        )
+    lines += [f"fails like {one.name} ({one.share:.0%} in common): {one.fault}" for one in report.alike]
+    return lines or ["fails like none of the wrong losses"]
 
 
 def text(report: Report) -> str:
