@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from proofs_checks.conformance import loops as slow
 import pytest
 import torch
 
@@ -20,6 +19,7 @@ from musiclib.methods import (
     wmse_loss,
 )
 from musiclib.methods.wmse import whiten
+from proofs_checks.conformance import loops as slow
 
 N, D, K = 6, 3, 4
 LABELS = torch.tensor([[0, 3, 1, -100, 2, 3], [1, 1, 0, 2, -100, 0]])

@@ -4,7 +4,6 @@ import copy
 import json
 import math
 
-from proofs_checks.conformance import loops as slow
 import pytest
 import torch
 from safetensors.torch import load, save
@@ -15,6 +14,7 @@ from musiclib.distributed import BatchNorm1d
 from musiclib.encoders import build_encoder
 from musiclib.methods import METHODS
 from musiclib.methods.parts.prototypes import UNLABELLED
+from proofs_checks.conformance import loops as slow
 
 SAMPLES, BATCH, STEPS = 16, 8, 40
 PEERS = [name for name in METHODS if name != "music"]

@@ -100,12 +100,15 @@ class Target:
         return Adapted(self, sample, self._loss_of(sample))
 
 
-def supported(what: str, function: Callable[[], Any]) -> Any:
-    """What the adapter answers; NotAsked where it says that it does not."""
+def supported(what: str, function: Callable[..., Any], *arguments: Any, **chosen: Any) -> Any:
+    """What the adapter answers, in float64 if it was asked in float64; NotAsked where it says that it does not."""
     try:
-        return function()
+        answer = function(*arguments, **chosen)
     except NotImplementedError as reason:
         raise NotAsked(f"{what} ({str(reason) or 'not implemented'})") from reason
+    if arguments[0].dtype != torch.float64:
+        return answer
+    return tuple(x.double() for x in answer) if isinstance(answer, tuple | list) else answer.double()
 
 
 class Adapted(Objective):
@@ -130,33 +133,31 @@ class Adapted(Objective):
         for name in chosen:
             if name not in self.target.options:
                 raise NotAsked(name)
-        return supported("loss", lambda: self.loss(z1, z2, segments, **chosen))
+        return supported("loss", self.loss, z1, z2, segments, **chosen)
 
     def codes(self, z: Tensor, segments: int, temperature: float = 1.0) -> Tensor:
         part = self._part("codes")
         if temperature != 1.0 and not self.target.warm:
             raise NotAsked("temperature of codes")
         chosen = {"temperature": temperature} if self.target.warm else {}
-        return supported("codes", lambda: part(z, segments, **chosen))
+        return supported("codes", part, z, segments, **chosen)
 
     def joint(self, q1: Tensor, q2: Tensor) -> Tensor:
-        part = self._part("joint")
-        return supported("joint", lambda: part(q1, q2))
+        return supported("joint", self._part("joint"), q1, q2)
 
     def phi(self, p: Tensor) -> Tensor:
-        part = self._part("phi")
-        return supported("phi", lambda: part(p))
+        return supported("phi", self._part("phi"), p)
 
     def code_terms(self, q1: Tensor, q2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if "terms" in self.target.parts:
-            diagonal, off_diagonal, invariance = supported("terms", lambda: self.sample.terms(q1, q2))
+            diagonal, off_diagonal, invariance = supported("terms", self.sample.terms, q1, q2)
             return diagonal, off_diagonal, invariance
         if "weights" not in self.target.options:
             raise NotAsked("terms or weights")
         diagonal, off_diagonal, invariance = (
             self._of_codes(q1, q2, weights) for weights in ((1, 0, 0), (0, 1, 0), (0, 0, 1))
         )
-        # No finite logits have codes that never agree: at -1000, one pair in N S that does not costs about 1000 / (N S).
+        # no finite logits have codes that never agree: at -1000 one such pair of N S costs about 1000 / (N S)
         never = bool((agreement(q1, q2) == 0).any()) and float(invariance) > -ZERO / 2 / q1.shape[:2].numel()
         return diagonal, off_diagonal, torch.full_like(invariance, torch.inf) if never else invariance
 

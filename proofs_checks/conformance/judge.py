@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -48,14 +47,16 @@ class Question:
     order: int = 0
 
     def note(self, _: Tensor) -> None:
-        """A hook of the answers: called when a gradient passes, with gradients enabled if it is to be differentiated."""
+        """A hook of the answers: a gradient passes, and gradients are enabled if it will be differentiated."""
         self.order = max(self.order, 2 if torch.is_grad_enabled() else 1)
 
 
 @dataclass
 class Difference:
-    """An answer and the library's: what, both numbers, the absolute difference in nats (or nats per logit), and what it
-    is: 'same' (rounding in float64), 'coarse' (within the resolution), 'beyond' (out of reach, and finite) or 'wrong'."""
+    """An answer and the library's: what, both numbers, the absolute difference in nats (or nats per logit).
+
+    kind: 'same' (rounding in float64), 'coarse' (within the resolution), 'beyond' (out of reach, finite) or 'wrong'.
+    """
 
     what: str
     answer: float
@@ -286,9 +287,11 @@ def _size(difference: Difference) -> float:
 def judge(check: Check, target: Target, limits: Limits, *, examples: int | None = None, shrink: bool = True) -> Finding:
     """Try one check on a target, with the examples of the quick profile by default."""
     seen = _Trial(check, target, limits)
-    body: Callable[..., None] = functools.wraps(check.body)(
-        lambda objective, **arguments: seen.body(objective, **arguments)
-    )
+
+    @functools.wraps(check.body)
+    def body(objective: Objective, **arguments: Any) -> None:
+        seen.body(objective, **arguments)
+
     count = examples or quick_examples(check.cost)
     outcome = run(dataclasses.replace(check, body=body), Objective, examples=count, shrink=shrink)
     finding = Finding(check.name, check.section, check.claims, "held", seen.asked, seen.excused, sorted(seen.needs))

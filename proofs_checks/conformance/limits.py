@@ -37,8 +37,10 @@ LEAST_REACH = 9.0
 
 @dataclass(frozen=True)
 class Limits:
-    """resolution: how far an answer may be off, relative to 1 + 3 log K + |value|, in nats; reach: the largest margin in nats up
-    to which disagreement is felt, infinite if no limit was found (or no reach at all)."""
+    """resolution: how far an answer may be off, relative to 1 + 3 log K + |value|, in nats.
+
+    reach: the largest margin in nats up to which disagreement is felt, infinite if no limit was found (or none felt).
+    """
 
     resolution: float = FINEST
     reach: float = math.inf
@@ -57,7 +59,7 @@ class Limits:
 
 
 def roughness(loss: Loss, seed: int) -> float:
-    """The standard deviation of the rounding error of a loss along one line, relative to its size: 1 + 3 log K + |value|."""
+    """The standard deviation of the rounding error of a loss along one line, relative to 1 + 3 log K + |value|."""
     n, s, k = 16, 3, 4
     z1, z2, line = (drawn(n, s * k, seed=3 * seed + i) for i in range(3))
     with torch.no_grad():

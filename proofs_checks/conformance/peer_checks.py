@@ -130,10 +130,13 @@ def half_of(peer: Peer, inputs: Inputs, rank: int) -> Inputs:
     return tuple(parts)
 
 
-def value_of_half(rank: int, path: str, name: str, seed: int) -> float:
-    """What one of two processes returns for its half of a drawn batch."""
-    peer = PEERS[name]
-    return float(make(path, load(path))(*half_of(peer, peer.draw(seed), rank), **peer.numbers))
+def values_of_half(rank: int, tasks: list[tuple[str, str]]) -> list[float]:
+    """What one of two processes returns for its half of the first drawn batch, a value a task: (path, peer)."""
+    values = []
+    for path, name in tasks:
+        peer = PEERS[name]
+        values.append(float(make(path, load(path))(*half_of(peer, peer.draw(1), rank), **peer.numbers)))
+    return values
 
 
 def judge_peer(path: str, peer: Peer) -> list[PeerFinding]:
@@ -158,7 +161,7 @@ def judge_peer(path: str, peer: Peer) -> list[PeerFinding]:
     ]
 
     def both() -> float:
-        return sum(in_two_processes(value_of_half, path, peer.name, 1)) / 2
+        return float(np.mean(in_two_processes(values_of_half, [(path, peer.name)])))
 
     return [
         decide("optimum", stated(peer.optimum), TOLERANCE),

@@ -18,7 +18,7 @@ PATIENCE = 60.0
 """Seconds that a process waits for the other one's result before it leaves."""
 
 
-def _child(rank: int, work: Callable[..., float], arguments: tuple[Any, ...], folder: str) -> None:
+def _child(rank: int, work: Callable[..., Any], arguments: tuple[Any, ...], folder: str) -> None:
     torch.set_num_threads(1)
     # a file to meet in: a free port may be taken by the time it is used
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
@@ -32,8 +32,9 @@ def _child(rank: int, work: Callable[..., float], arguments: tuple[Any, ...], fo
     os._exit(0)
 
 
-def in_two_processes(work: Callable[..., float], *arguments: Any) -> list[float]:
-    """What `work(rank, *arguments)`, a function of a module, returned in process 0 and in process 1."""
+def in_two_processes(work: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """What `work(rank, *arguments)`, a function of a module, returned in process 0 and in process 1: plain
+    values."""
     with tempfile.TemporaryDirectory() as folder:
         mp.spawn(_child, (work, arguments, folder), nprocs=2)
-        return [float(json.loads(Path(folder, f"{rank}.json").read_text())) for rank in range(2)]
+        return [json.loads(Path(folder, f"{rank}.json").read_text()) for rank in range(2)]

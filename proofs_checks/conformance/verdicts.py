@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from proofs_checks.claims import CLAIMS, checks_of
+from proofs_checks.claims import checks_of
 from proofs_checks.conformance.alike import Likeness, fails_like
 from proofs_checks.conformance.judge import NUMERICS, Finding
 from proofs_checks.conformance.limits import Limits
@@ -126,8 +126,8 @@ def reason(row: Row) -> str:
 def summary(report: Report) -> str:
     """How many claims have which verdict."""
     return (
-        f"{len(report.rows)} claims: {report.count('held')} hold, {report.count('within limits')} hold within its limits, "
-        f"{len(report.red)} fail, {report.count('not asked')} not asked."
+        f"{len(report.rows)} claims: {report.count('held')} hold, {report.count('within limits')} hold within its "
+        f"limits, {len(report.red)} fail, {report.count('not asked')} not asked."
     )
 
 
