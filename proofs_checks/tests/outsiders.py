@@ -1,4 +1,4 @@
-"""Adapters for the tests: every wrong loss as somebody else's implementation, and targets that are faulty in their form."""
+"""Adapters for the tests: every wrong loss as somebody else's implementation, and targets of a faulty form."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The conformance kit: ours is green, every wrong loss is red where it is known to break, coarse arithmetic is told from
-a wrong equation, and what cannot be asked is not called green."""
+"""The conformance kit: ours is green, every wrong loss is red where it is known to break, coarse arithmetic is no wrong
+equation, and what cannot be asked is not called green."""
 
 import json
 import math
@@ -123,7 +123,7 @@ def test_a_refuted_check_shows_its_smallest_example_by_how_much_and_what_behaves
     assert row.decided.check in {check.name for check in checks_of(CLAIMS["C20"])}
     assert row.decided.off == pytest.approx(abs(row.decided.answer - row.decided.expected))
     assert row.decided.off > 0.1
-    assert "N=1, S=2, K=2" in row.decided.example
+    assert "N=2, S=2, K=2" in row.decided.example
     assert row.decided.values
     assert "off_sign" in row.alike
     text = verdicts.text(report)

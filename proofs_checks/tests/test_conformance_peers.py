@@ -8,8 +8,9 @@ import torch
 
 from proofs_checks import __main__ as cli
 from proofs_checks.conformance import peer_checks
-from proofs_checks.conformance.peer_checks import CHECKS, MEANS, decide, half_of, judge_peer
+from proofs_checks.conformance.peer_checks import CHECKS, MEANS, decide, half_of, judge_peer, values_of_half
 from proofs_checks.conformance.peers import PEERS
+from proofs_checks.conformance.processes import in_two_processes
 
 OURS = "proofs_checks.conformance.ours"
 OUTSIDE = "proofs_checks.tests.outsiders"
@@ -21,11 +22,19 @@ def verdicts_of(path, name):
 
 def without_processes(monkeypatch):
     """Two processes take a second; their check is tried once, for ours and for a loss that gathers nothing."""
-    monkeypatch.setattr(peer_checks, "in_two_processes", lambda *_: [math.nan, math.nan])
+    monkeypatch.setattr(peer_checks, "in_two_processes", lambda *_: [[math.nan], [math.nan]])
+
+
+@pytest.fixture(scope="module")
+def both():
+    """What each of two processes returns for its half of the batch, for all our peers."""
+    return in_two_processes(values_of_half, [(f"{OURS}:{name}", name) for name in PEERS])
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_our_peers_are_as_stated(name):
+def test_our_peers_are_as_stated(monkeypatch, both, name):
+    values = [[one[list(PEERS).index(name)]] for one in both]
+    monkeypatch.setattr(peer_checks, "in_two_processes", lambda *_: values)
     findings = judge_peer(f"{OURS}:{name}", PEERS[name])
     assert [one.check for one in findings] == list(CHECKS)
     wanted = dict.fromkeys(CHECKS, "held") | ({"collapse": "not stated"} if name == "wmse" else {})
