@@ -10,6 +10,7 @@
                                                      the tables take their mark machine-checked
     python -m proofs_checks --target pkg.mod:adapter the same claims asked of anybody's implementation of MUSIC; the
                                                      least it needs is a function loss(z1, z2, segments)
+                                                     (docs/conformance.md); --write stores the verdicts for that page
     python -m proofs_checks --peer simclr --target pkg.mod:loss
                                                      what is stated of a peer, asked of anybody's implementation of it
 
@@ -101,7 +102,11 @@ def judge_target(options: argparse.Namespace) -> int:
         if options.peer:
             return conformance.carry_out_peer(options.target, options.peer, as_json=options.json)
         jobs = options.jobs or default_jobs()
-        return conformance.carry_out(options.target, options.claim, jobs=jobs, as_json=options.json)
+        if options.write and options.claim:
+            raise TargetError("--write: stores all claims; leave out --claim")
+        return conformance.carry_out(
+            options.target, options.claim, jobs=jobs, as_json=options.json, write=options.write
+        )
     except TargetError as fault:
         print(fault, file=sys.stderr)
         return 2

@@ -14,7 +14,9 @@ from typing import Any
 
 import torch
 
-from musiclib.record import jsonable
+from musiclib.files import jsonable, write_json
+from musiclib.record import now, provenance
+from proofs_checks import RESULTS
 from proofs_checks.claims import CLAIMS, checks_of
 from proofs_checks.conformance import verdicts
 from proofs_checks.conformance.adapter import Target
@@ -23,7 +25,7 @@ from proofs_checks.conformance.judge import Finding, judge, limits_of
 from proofs_checks.conformance.limits import Limits
 from proofs_checks.conformance.peer_checks import MEANS, PeerFinding, judge_peer
 from proofs_checks.conformance.peers import PEERS
-from proofs_checks.trial import CHECKS
+from proofs_checks.trial import CHECKS, checks_hash
 
 
 @cache
@@ -60,9 +62,27 @@ def report_on(path: str, ids: Sequence[str] | None = None, jobs: int = 1) -> ver
     return verdicts.report_of(target, limits, judge_all(path, limits, names, jobs), claims, read_matrix())
 
 
-def carry_out(path: str, ids: Sequence[str] | None = None, *, jobs: int = 1, as_json: bool = False) -> int:
-    """Judge and print; returns the exit status, 0 or 1."""
+RECORD = RESULTS / "conformance.json"
+"""Verdicts that docs/conformance.md shows, by target."""
+
+
+def store(report: verdicts.Report) -> None:
+    """Put a report on all claims into the record, with its origin, in the place of an earlier one of that target."""
+    reports = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    kept = {name: value for name, value in report.data().items() if name != "findings"}
+    source = {**provenance(), "date": now()}
+    source["code"]["checks"] = checks_hash()
+    reports[report.target] = {"provenance": source, **kept}
+    write_json(RECORD, reports)
+
+
+def carry_out(
+    path: str, ids: Sequence[str] | None = None, *, jobs: int = 1, as_json: bool = False, write: bool = False
+) -> int:
+    """Judge and print, and `write` the report on all claims; returns the exit status, 0 or 1."""
     report = report_on(path, ids, jobs)
+    if write:
+        store(report)
     print(as_text(report.data()) if as_json else verdicts.text(report))
     for row in report.red:
         print(f"RED  {row.id} {row.verdict}: {verdicts.reason(row)}", file=sys.stderr)

@@ -63,7 +63,9 @@ class Report:
 
     def data(self) -> dict[str, Any]:
         """As plain data."""
-        return {**asdict(self), "arithmetic": self.limits.arithmetic, "verdicts": {v: self.count(v) for v in ORDER}}
+        words = {"limits_in_words": describe_limits(self.limits), "means": likeness_lines(self)}
+        counts = {verdict: self.count(verdict) for verdict in ORDER}
+        return {**asdict(self), "arithmetic": self.limits.arithmetic, **words, "verdicts": counts}
 
 
 def decides(check: Check, claim: Claim) -> bool:
@@ -109,7 +111,7 @@ def number(value: float | None) -> str:
 def describe_limits(limits: Limits) -> str:
     """Both limits in words."""
     reach = "no limit found" if limits.reach == math.inf else f"{limits.reach:.0f} nats"
-    return f"resolution {limits.resolution:.1e} ({limits.arithmetic}), reach of disagreement: {reach}"
+    return f"Resolution {limits.resolution:.1e} ({limits.arithmetic}), reach of disagreement: {reach}."
 
 
 def reason(row: Row) -> str:
@@ -170,17 +172,32 @@ def text(report: Report) -> str:
 
 
 def markdown(data: Mapping[str, Any]) -> str:
-    """The table of a stored report (`Report.data()`): a row a claim that was asked, failing ones first."""
+    """A stored report (`Report.data()`) for a page: the claims of every verdict, then the failing ones with the check
+    that decided, its smallest example and by how much."""
+    by_verdict = {verdict: [row for row in data["rows"] if row["verdict"] == verdict] for verdict in ORDER}
+    head = "| Verdict | Claims | Which |"
+    counts = [
+        (verdict, str(len(rows)), ", ".join(_partly(row) for row in rows))
+        for verdict, rows in by_verdict.items()
+        if rows
+    ]
+    parts = [f"`{data['target']}` offers {', '.join(data['offers'])}. {data['limits_in_words']}"]
+    parts.append(markdown_table(head, counts))
+    red = [*by_verdict["refuted"], *by_verdict["crashed"]]
+    if red:
+        rows = [(row["id"], *_cells(row["decided"]), ", ".join(f"`{x}`" for x in row["alike"])) for row in red]
+        parts.append(markdown_table("| | Check | Says | Off by | Smallest example | As in |", rows))
+        parts += [
+            f"It {line}." if line.startswith(("fails", "computes")) else f"{line.capitalize()}."
+            for line in data["means"]
+        ]
+    return "\n\n".join(parts)
 
-    def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-        one = row["decided"] or {}
-        example = " ".join(str(one.get("example", "")).split())
-        where = f"`{one['check']}`: {one['message'] or one['what']}" if one else ""
-        off = number(one.get("off"))
-        asked = f"{row['asked']}/{row['checks']}"
-        return row["id"], row["verdict"], asked, off, where, example, ", ".join(f"`{x}`" for x in row["alike"])
 
-    asked = [row for row in data["rows"] if row["verdict"] != "not asked"]
-    rows = sorted(asked, key=lambda row: ORDER.index(row["verdict"]))
-    head = "| | Verdict | Checks asked | Off by | Where | Smallest example | As in |"
-    return markdown_table(head, [cells(row) for row in rows])
+def _partly(row: Mapping[str, Any]) -> str:
+    whole = row["asked"] in (0, row["checks"])
+    return row["id"] if whole else f"{row['id']} ({row['asked']} of {row['checks']} checks)"
+
+
+def _cells(one: Mapping[str, Any]) -> tuple[str, ...]:
+    return f"`{one['check']}`", one["message"], number(one["off"]), " ".join(one["example"].split())
