@@ -5,6 +5,7 @@ README.md             claims: `python -m proofs_checks --markdown`; results: the
 reproduce/results/cpu/README.md  results: all tables there
 benchmarks/README.md  figures: the records under benchmarks/results
 proofs_checks/formal/README.md  theorems: the list in proofs_checks/formal/theorems.py
+docs/conformance.md   adapters and verdicts: proofs_checks/conformance and its record
 """
 
 from __future__ import annotations
@@ -137,16 +138,27 @@ def totals(formats: dict[str, dict]) -> dict[str, int]:
     return counts | Counter(files=counts.total(), faults=faults)
 
 
+def conformance(text: str) -> str:
+    """The page of the conformance kit with its generated parts."""
+    command = [sys.executable, "-c", "from proofs_checks.conformance.page import parts; print(parts())"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    for mark, part in json.loads(done.stdout).items():
+        text = between(text, mark, part)
+    return text
+
+
 def filled() -> dict[Path, str]:
     """The pages as their records would have them."""
     front, tables, bench, formal = (
         folder / "README.md" for folder in (ROOT, CPU, ROOT / "benchmarks", ROOT / "proofs_checks" / "formal")
     )
+    kit = ROOT / "docs" / "conformance.md"
     return {
         front: between(between(front.read_text(encoding="utf-8"), "claims", claims()), "results", results(COMPARISON)),
         tables: between(tables.read_text(encoding="utf-8"), "results", results("*.md")),
         bench: between(bench.read_text(encoding="utf-8"), "figures", figures()),
         formal: between(formal.read_text(encoding="utf-8"), "theorems", theorems()),
+        kit: conformance(kit.read_text(encoding="utf-8")),
     }
 
 
