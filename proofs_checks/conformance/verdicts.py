@@ -19,9 +19,17 @@ from proofs_checks.conformance.limits import Limits
 from proofs_checks.register import CHECKS, Check, Claim
 from proofs_checks.report import markdown_table
 
-ORDER = ("refuted", "crashed", "within limits", "held", "not asked")
-"""Verdicts, the worst first; a claim's is the worst of its checks that were asked."""
-MARKS = {"refuted": "!!", "crashed": "!!", "within limits": "~", "held": "ok", "not asked": "--", "not stated": "--"}
+ORDER = ("refuted", "crashed", "within limits", "held in part", "held", "not asked")
+"""Verdicts, the worst first; a claim's is the worst of its checks that were asked, and in part if some were not."""
+MARKS = {
+    "refuted": "!!",
+    "crashed": "!!",
+    "within limits": "~",
+    "held in part": "(ok)",
+    "held": "ok",
+    "not asked": "--",
+    "not stated": "--",
+}
 
 
 @dataclass
@@ -81,8 +89,10 @@ def row_of(claim: Claim, findings: Mapping[str, Finding], alike: Sequence[Likene
     worst = [one for one in mine if one.verdict == verdict]
     needs = sorted({need for one in mine for need in one.needs})
     asked = sum(one.verdict != "not asked" for one in mine)
+    if verdict == "held" and asked < len(mine):
+        verdict = "held in part"
     row = Row(claim.id, claim.statement, verdict, len(mine), asked, sum(one.asked for one in mine), needs)
-    if verdict not in ("held", "not asked"):
+    if verdict not in ("held", "held in part", "not asked"):
         row.decided = max(worst, key=lambda one: one.off or 0.0)
         broken = {one.check for one in worst}
         row.alike = [one.name for one in alike if broken & set(refuted.get(one.name, ()))]
@@ -118,7 +128,7 @@ def reason(row: Row) -> str:
     """Why a row is as it is, in one line."""
     one = row.decided
     if one is None:
-        return f"needs {', '.join(row.needs)}" if row.verdict == "not asked" and row.needs else ""
+        return f"needs {', '.join(row.needs)}" if row.verdict in ("not asked", "held in part") and row.needs else ""
     if row.verdict == "within limits":
         return f"{one.check}: " + (f"{one.what} off by {number(one.off)}" if one.what else "beyond its reach")
     what = f"; {one.what} {one.answer:.6g}, expected {one.expected:.6g}" if one.answer is not None else ""
@@ -128,8 +138,8 @@ def reason(row: Row) -> str:
 def summary(report: Report) -> str:
     """How many claims have which verdict."""
     return (
-        f"{len(report.rows)} claims: {report.count('held')} hold, {report.count('within limits')} hold within its "
-        f"limits, {len(report.red)} fail, {report.count('not asked')} not asked."
+        f"{len(report.rows)} claims: {report.count('held')} hold, {report.count('held in part')} hold as far as they could "
+        f"be asked, {report.count('within limits')} hold within its limits, {len(report.red)} fail, {report.count('not asked')} not asked."
     )
 
 
@@ -155,14 +165,14 @@ def text(report: Report) -> str:
         f"target {report.target}: offers {', '.join(report.offers)}; lacks {', '.join(report.lacks) or 'nothing'}",
         describe_limits(report.limits),
         "",
-        f"{'':3}{'claim':<6}{'verdict':<15}{'asked':>7}{'examples':>10}{'off by':>10}   statement",
+        f"{'':5}{'claim':<6}{'verdict':<15}{'asked':>7}{'examples':>10}{'off by':>10}   statement",
     ]
     for row in report.rows:
         off = number(row.decided.off) if row.decided else ""
         shares = f"{row.asked}/{row.checks}"
         statement = textwrap.shorten(row.statement, 76, placeholder=" ...")
         lines.append(
-            f"{MARKS[row.verdict]:<3}{row.id:<6}{row.verdict:<15}{shares:>7}{row.examples:>10}{off:>10}   {statement}"
+            f"{MARKS[row.verdict]:<5}{row.id:<6}{row.verdict:<15}{shares:>7}{row.examples:>10}{off:>10}   {statement}"
         )
         if why := reason(row):
             lines += textwrap.wrap(why, 130, initial_indent=" " * 9, subsequent_indent=" " * 11)
@@ -187,16 +197,13 @@ def markdown(data: Mapping[str, Any]) -> str:
     if red:
         rows = [(row["id"], *_cells(row["decided"]), ", ".join(f"`{x}`" for x in row["alike"])) for row in red]
         parts.append(markdown_table("| | Check | Says | Off by | Smallest example | As in |", rows))
-        parts += [
-            f"It {line}." if line.startswith(("fails", "computes")) else f"{line.capitalize()}."
-            for line in data["means"]
-        ]
+        parts.append(f"What that usually means: {'; '.join(data['means'])}.")
     return "\n\n".join(parts)
 
 
 def _partly(row: Mapping[str, Any]) -> str:
     whole = row["asked"] in (0, row["checks"])
-    return row["id"] if whole else f"{row['id']} ({row['asked']} of {row['checks']} checks)"
+    return row["id"] if whole else f"{row['id']} ({row['asked']}/{row['checks']})"
 
 
 def _cells(one: Mapping[str, Any]) -> tuple[str, ...]:
