@@ -137,10 +137,8 @@ def reason(row: Row) -> str:
 
 def summary(report: Report) -> str:
     """How many claims have which verdict."""
-    return (
-        f"{len(report.rows)} claims: {report.count('held')} hold, {report.count('held in part')} hold as far as they could "
-        f"be asked, {report.count('within limits')} hold within its limits, {len(report.red)} fail, {report.count('not asked')} not asked."
-    )
+    counts = {verdict: report.count(verdict) for verdict in ORDER if report.count(verdict)}
+    return f"{len(report.rows)} claims: {', '.join(f'{count} {verdict}' for verdict, count in counts.items())}."
 
 
 def likeness_lines(report: Report) -> list[str]:
