@@ -3,7 +3,7 @@
 README.md             claims: `python -m proofs_checks --markdown`; results: the table of the comparison in
                       reproduce/results/cpu/tables
 reproduce/results/cpu/README.md  results: all tables there
-benchmarks/README.md  figures: the records under benchmarks/results
+benchmarks/README.md  figures: the records under benchmarks/results; peers: benchmarks/results/peers.json
 proofs_checks/formal/README.md  theorems: the list in proofs_checks/formal/theorems.py
 docs/conformance.md   adapters and verdicts: proofs_checks/conformance and its record
 """
@@ -138,6 +138,24 @@ def totals(formats: dict[str, dict]) -> dict[str, int]:
     return counts | Counter(files=counts.total(), faults=faults)
 
 
+def peers(record: Path = ROOT / "benchmarks" / "results" / "peers.json") -> str:
+    """Every loss against its peers as a Markdown table."""
+    data = json.loads(record.read_text(encoding="utf-8"))
+    rows = ["| Loss | Peer | Value | Gradient | Reason | Value, in its convention | Gradient, in its convention |"]
+    rows.append("|---" * 7 + "|")
+    for one in data["pairs"]:
+        after = [f"{one[name]:.0e}" if one["reason"] else "" for name in ("value_bridged", "gradient_bridged")]
+        reason = one["reason"] if one["explained"] else "**unexplained**"
+        cells = (one["loss"], f"{one['peer']}, `{one['function']}`", f"{one['value']:.0e}", f"{one['gradient']:.0e}")
+        rows.append("| " + " | ".join((*cells, reason, *after)) + " |")
+    there = ", ".join(f"{name} {version}" for name, version in data["versions"].items())
+    left = "".join(f"; {name} skipped: {reason}" for name, reason in data["skipped"].items())
+    alone = ", ".join(data["without"])
+    return "\n".join(
+        [*rows, "", f"*{there}{left}. No peer here: {alone}. torch {data['provenance']['environment']['torch']}*"]
+    )
+
+
 def conformance(text: str) -> str:
     """The page of the conformance kit with its generated parts."""
     command = [sys.executable, "-c", "from proofs_checks.conformance.page import parts; print(parts())"]
@@ -156,7 +174,7 @@ def filled() -> dict[Path, str]:
     return {
         front: between(between(front.read_text(encoding="utf-8"), "claims", claims()), "results", results(COMPARISON)),
         tables: between(tables.read_text(encoding="utf-8"), "results", results("*.md")),
-        bench: between(bench.read_text(encoding="utf-8"), "figures", figures()),
+        bench: between(between(bench.read_text(encoding="utf-8"), "figures", figures()), "peers", peers()),
         formal: between(formal.read_text(encoding="utf-8"), "theorems", theorems()),
         kit: conformance(kit.read_text(encoding="utf-8")),
     }
