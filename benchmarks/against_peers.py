@@ -246,21 +246,21 @@ def solo_pairs(_: Path | None) -> Iterator[Pair]:
     )
     yield pair(
         "swav",
-        "swav_loss_func",
+        "swav_loss_func, codes given",
         SCORES,
         our_swav,
         lambda a, b: swav([a, b], [sinkhorn(x.detach(), 0.05, 3) for x in (a, b)], 0.1),
     )
     yield pair(
         "deepcluster",
-        "deepclusterv2_loss_func",
+        "deepclusterv2_loss_func, labels given",
         (Z1, Z2),
         lambda a, b: methods.deepcluster_loss(a, b, PROTOTYPES, LABELS),
         with_clusters,
     )
     yield pair(
         "wmse",
-        "wmse_loss_func",
+        "wmse_loss_func, after our whitening",
         (Z1, Z2),
         our_wmse,
         lambda a, b: wmse(white(a), white(b)),

@@ -1,4 +1,4 @@
-"""The comparison with public peers: differences need a reason that explains them, and who is not there is said to be."""
+"""The comparison with public peers: differences need a reason that explains them; who is not there is said to be."""
 
 import importlib.util
 import json
