@@ -48,6 +48,7 @@ THEIRS = {
     "musiclib/export/formats.py": {"onnx", "onnxruntime"},
     "tests/test_export.py": {"onnx", "onnxscript"},
     "benchmarks/bench_lightly.py": {"lightly", "torchvision"},
+    "benchmarks/against_peers.py": {"lightly", "torchvision"},
 }
 """Used where a user has them, asked for in one line where not, and never declared: most would bring torchvision."""
 

@@ -66,6 +66,10 @@ FIGURES = {
     "code_maps": ({"a": torch.zeros(2, 3, 3, dtype=torch.long)}, {"units": 2, "xlabel": "x", "ylabel": "y"}),
     "ranking": ({"a": (1.0, 1.1)}, {"xlabel": "x"}),
     "spectra": ({"a": np.array([0.0, 1.0])}, {"levels": {"a": {"flat": (0.0, 1), "up": (1.0, 1)}}, "ylabel": "y"}),
+    "trade_off": ({"c = 0": {"gentle": [(0.1, 0.2), (0.3, 0.4)]}}, {"landmarks": {"null": (0.0, 0.0)}}),
+    "held_tables": ({"codes": {"gentle": {"hue": [0.8, 0.9]}}}, {}),
+    "parting": ({"a": {"x": [([1, 2], [0.0, 0.4])]}}, {}),
+    "galleries_beside": (torch.zeros(2, 1, 4, 4), {"sides": {"c = 0": {"segment 1": ([[0], [1]], ["a", "b"])}}}),
     "seed_dots": ({"left": RUNS}, {"xlabel": "nats", "trivial": {"left": 0.1}}),
 }  # fmt: skip
 """Figure -> its first argument and the others; `effect_table` and `panels` take more and stand in `draw_all`."""
