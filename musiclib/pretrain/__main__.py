@@ -42,7 +42,7 @@ from musiclib.pretrain.assemble import view_configs
 from musiclib.pretrain.inputs import OtherData, Unusable
 from musiclib.pretrain.lifecycle import FolderTaken, run
 from musiclib.pretrain.loop import NonFinite, Stopped
-from musiclib.pretrain.processes import pick_device
+from musiclib.pretrain.processes import asked_processes, pick_device
 from musiclib.pretrain.tensorboard import TensorBoard
 from musiclib.schema import read_mapping
 
@@ -151,6 +151,7 @@ def _main(arguments: argparse.Namespace) -> int:
         if not arguments.checkpoint_seconds >= 0:
             raise ValueError(f"--checkpoint-seconds is {arguments.checkpoint_seconds}; it has to be at least 0")
         pick_device(arguments.device)
+        asked_processes()
         followers = [TensorBoard(Path(arguments.tensorboard) / config.hash())] if arguments.tensorboard else []
     except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
         return _fail(error, "usage")
@@ -167,7 +168,7 @@ def _main(arguments: argparse.Namespace) -> int:
         return _fail(error, "data")
     except PluginError as error:
         return _fail(error, "usage")
-    except LostWorker as error:
+    except (LostWorker, TimeoutError) as error:
         return _fail(error, "lost")
     except MemoryError as error:
         return _fail(f"not enough memory: {error}", "lost")

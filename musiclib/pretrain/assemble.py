@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from jaxtyping import UInt8
 from torch import Tensor, nn
 
 from musiclib import files
@@ -23,7 +24,7 @@ from musiclib.plugins import is_path
 from musiclib.pretrain import checkpoint
 from musiclib.pretrain.randomness import local_randomness
 from musiclib.schema import build
-from musiclib.views import ViewConfig, view_preset
+from musiclib.views import ViewConfig, plain, view_preset
 
 if TYPE_CHECKING:
     from musiclib.datasets.stream import ImageStream
@@ -151,6 +152,14 @@ class Streamed:
 def training_images(train_set: Any, device: torch.device) -> Any:
     """What `musiclib.pretrain.feed.batches` reads: the uint8 images on the device, or the stream of a `Streamed`."""
     return train_set.stream if isinstance(train_set, Streamed) else train_set.images.to(device)
+
+
+@torch.no_grad()
+def try_encoder(encoder: nn.Module, images: UInt8[Tensor, "n c h w"], view: ViewConfig, samples: int = 64) -> None:
+    """One forward pass over a few unaugmented images, for its time alone: nothing of the encoder changes."""
+    training = encoder.training
+    encoder.eval()(plain(images[:samples], view).contiguous(memory_format=torch.channels_last))
+    encoder.train(training)
 
 
 def health_of(method: nn.Module) -> Callable[[Output], dict[str, Any]]:

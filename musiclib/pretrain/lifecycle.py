@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,26 @@ from musiclib.config import TrainConfig
 from musiclib.distributed import broadcast_state, is_main, world_size
 from musiclib.pretrain import checkpoint, inputs
 from musiclib.pretrain.accuracy import accuracy_watch, unscored
-from musiclib.pretrain.assemble import build_method, health_of, load_data, score, training_images, view_configs
+from musiclib.pretrain.assemble import (
+    build_method,
+    health_of,
+    load_data,
+    score,
+    training_images,
+    try_encoder,
+    view_configs,
+)
 from musiclib.pretrain.callbacks import Callback
 from musiclib.pretrain.loop import Stopped, Training, TrainState, train
 from musiclib.pretrain.optimisers import build_optimiser, load_optimiser_state, optimiser_state
-from musiclib.pretrain.processes import cudnn_choice, on_all_processes, pick_device, processes, stop_signal
+from musiclib.pretrain.processes import (
+    cudnn_choice,
+    on_all_processes,
+    pick_device,
+    processes,
+    stop_signal,
+    threads_in_the_way,
+)
 from musiclib.pretrain.progress import Display, levels
 from musiclib.pretrain.randomness import generator_states, local_randomness, set_generator_states
 
@@ -254,6 +270,10 @@ class Run:
     def loop(self, saver: _Saver, train_set: Any, steps: int) -> None:
         """The training loop with everything that stands around it."""
         config, conduct, method, views = self.config, self.conduct, saver.method, view_configs(self.config)
+        images = training_images(train_set, self.device)
+        alone = self.device.type == "cpu" and world_size() == 1 and isinstance(images, torch.Tensor)
+        if alone and (slow := threads_in_the_way(lambda: try_encoder(method.encoder, images, views[0]))):
+            warnings.warn(slow, stacklevel=2)
         if config.compile:
             method.encoder.compile()  # in place: names in the state_dict stay
         monitor, display = health_of(method), None
@@ -264,7 +284,7 @@ class Run:
                 landmarks=levels(method), health=monitor,
             )  # fmt: skip
         training = Training(
-            config, method, saver.optimiser, training_images(train_set, self.device), views, self.device, saver.state,
+            config, method, saver.optimiser, images, views, self.device, saver.state,
             save=lambda: saver.save(finished=saver.state.step >= steps), left=saver.left, display=display,
             health=monitor if is_main() else lambda output: {},
             accuracy=accuracy_watch(train_set, views[0], config, self.device) if is_main() else unscored,
